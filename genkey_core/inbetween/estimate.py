@@ -1,0 +1,106 @@
+"""What an in-between job will cost on this machine, from a short measurement of its own speed."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from .. import media, runtime
+from ..cost import Cost
+from .engines import Draft
+from .job import Plan
+
+_SIZE = (512, 288)  # the size at which the speed is measured, width and height
+_PNG_BYTES_PER_PIXEL = 1.6  # of photographs; drawings take less
+_MP4_BYTES_PER_PIXEL = 0.03
+_FRAMES_IN_MEMORY = 12  # per engine worker: a pair's flows and masks as float32, and frames that wait for the encoder
+_BASE_MEMORY = 150_000_000  # OpenCV, the encoder and its look-ahead
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds per megapixel on this machine."""
+
+    prepare: float  # of one gap
+    frame: float  # of one in-between, encoded
+    still: float  # of one held frame, encoded
+    png: float  # of one frame in the zip
+
+
+_correction = 1.0  # measured over estimated time of the jobs that ran here; see `learn`
+_lock = threading.Lock()
+
+
+def estimate_cost(job: Plan, *, frames_zip: bool = False) -> Cost:
+    """The cost of a checked job. The first call measures this machine's speed, which takes about a second."""
+    speed = measured_speed()
+    megapixels = job.size[0] * job.size[1] / 1e6
+    position = job.timeline.position
+    changes = np.diff(position, prepend=np.nan) != 0
+    moving = int(np.count_nonzero(changes & (position > 0) & (position < 1)))
+    total = len(position)
+    gaps = 1 + int(np.count_nonzero(np.diff(job.timeline.start) != 0))
+    seconds = megapixels * (gaps * speed.prepare + moving * speed.frame + (total - moving) * speed.still)
+    disk = total * megapixels * 1e6 * _MP4_BYTES_PER_PIXEL
+    if frames_zip:
+        seconds += megapixels * total * speed.png
+        disk += total * megapixels * 1e6 * _PNG_BYTES_PER_PIXEL
+    memory = _BASE_MEMORY + megapixels * 1e6 * 3 * _FRAMES_IN_MEMORY * (1 + runtime.cpu_count())
+    return Cost(total, 0.3 + seconds * _correction, int(memory), int(disk))
+
+
+def learn(estimated_s: float, measured_s: float) -> None:
+    """Correct later estimates by how long a finished job really took (other work on the machine counts too)."""
+    global _correction
+    if estimated_s < 1 or measured_s <= 0:
+        return
+    with _lock:
+        ratio = float(np.clip(measured_s / estimated_s, 0.25, 4))
+        _correction = float(np.clip(_correction * ratio**0.5, 0.1, 10))
+
+
+@lru_cache(maxsize=1)
+def measured_speed() -> Speed:
+    """This machine's speed, measured once on a small moving pattern with the real engine and the real encoder."""
+    width, height = _SIZE
+    megapixels = width * height / 1e6
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    wave = 127 + 80 * np.sin(x / 17) * np.cos(y / 13) + 40 * np.sin((x + 2 * y) / 5)
+    start = np.clip(np.stack([wave, np.roll(wave, 9, 1), 255 - wave], -1), 0, 255).astype(np.uint8)
+    end = np.roll(start, (3, 7), (0, 1))
+    engine = Draft()
+    next(iter(engine.between(start, end, np.array([0.5]))))  # first calls load code and tables
+    prepare = _timed(lambda: list(engine.between(start, end, np.array([0.5]))))
+    positions = np.linspace(0, 1, 14)[1:-1]
+    frames: list[np.ndarray] = []
+    between = _timed(lambda: frames.extend(engine.between(start, end, positions)))
+    with tempfile.TemporaryDirectory() as folder:
+        encode = _timed(lambda: _encode(Path(folder) / "speed.mp4", frames))
+        png = _timed(lambda: _archive(Path(folder) / "speed.zip", frames[:4])) / 4
+    frame = max(between - prepare, 0.1 * between) / len(positions)
+    still = encode / len(frames)
+    return Speed(prepare / megapixels, (frame + still) / megapixels, still / megapixels, png / megapixels)
+
+
+def _timed(work) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _encode(path: Path, frames: list[np.ndarray]) -> None:
+    with media.VideoWriter(path, fps=24, size=_SIZE) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def _archive(path: Path, frames: list[np.ndarray]) -> None:
+    with media.FrameZip(path) as archive:
+        for frame in frames:
+            archive.write(frame)
