@@ -1,0 +1,142 @@
+"""What every tab's long job needs: a folder for its files, a way to cancel it, and mistakes said in words."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from genkey_core import runtime
+from genkey_core.checks import InputError
+from genkey_core.cost import Limits
+
+log = logging.getLogger("genkey")
+
+HEAVY = "heavy"  # the queue's name for jobs that load the machine; one at a time by default
+RESULT_AGE_S = int(os.environ.get("GENKEY_RESULT_AGE_S", 6 * 3600))  # uploads and results are deleted after this
+MAX_UPLOAD = os.environ.get("GENKEY_MAX_UPLOAD", "200mb")
+
+
+def heavy_jobs() -> int:
+    """How many heavy jobs may run at a time on this machine (GENKEY_HEAVY_JOBS, default 1)."""
+    return max(1, int(os.environ.get("GENKEY_HEAVY_JOBS", "1")))
+
+
+def result_folder() -> Path:
+    """A new folder for one job's files, inside the only folder the server serves, under a name nobody can guess."""
+    folder = Path(get_upload_folder()) / f"result-{secrets.token_hex(20)}"
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+def sweep_results(age_s: float = RESULT_AGE_S) -> int:
+    """Delete result folders older than `age_s`; returns how many. (Gradio's own sweep knows only files it has sent.)"""
+    removed = 0
+    for folder in Path(get_upload_folder()).glob("result-*"):
+        try:
+            newest = max([folder.stat().st_mtime, *(f.stat().st_mtime for f in folder.iterdir())])
+        except FileNotFoundError:
+            continue
+        if time.time() - newest > age_s:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def limits() -> Limits:
+    """What one job may cost on this machine now."""
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    return Limits.from_environment(
+        free_memory_bytes=runtime.available_memory().ram,
+        free_disk_bytes=shutil.disk_usage(folder).free,
+        shared_host=runtime.on_spaces(),
+    )
+
+
+class Cancellations:
+    """Which sessions have asked their running job to stop. A job begins by clearing its session's wish."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, session: str) -> threading.Event:
+        """The flag of a new job of this session; a wish from before it was queued has no say."""
+        with self._lock:
+            event = self._events[session] = threading.Event()
+            while len(self._events) > 2_000:  # sessions that ended without a word
+                self._events.pop(next(iter(self._events)))
+            return event
+
+    def current(self, session: str) -> threading.Event:
+        """The flag of the session's job, which `begin` set up; a new one where there is none."""
+        with self._lock:
+            event = self._events.get(session)
+        return event if event is not None else self.begin(session)
+
+    def cancel(self, session: str) -> bool:
+        """Ask the session's job to stop; returns whether there was one."""
+        with self._lock:
+            event = self._events.get(session)
+        if event is None or event.is_set():
+            return False
+        event.set()
+        return True
+
+    def end(self, session: str, event: threading.Event) -> None:
+        """The job is over; only its own flag is dropped."""
+        with self._lock:
+            if self._events.get(session) is event:
+                del self._events[session]
+
+
+def says_mistakes(handler):
+    """Turn a user's mistake into a sentence on the page and over HTTP; anything else into an apology, with a log entry."""
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def generator(*args, **kwargs):
+            try:
+                yield from handler(*args, **kwargs)
+            except Exception as error:
+                raise _in_words(error) from error
+
+        return generator
+
+    @functools.wraps(handler)
+    def function(*args, **kwargs):
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            raise _in_words(error) from error
+
+    return function
+
+
+def _in_words(error: Exception) -> gr.Error:
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, InputError):
+        return gr.Error(str(error), title="Please check", duration=None, print_exception=False)
+    if isinstance(error, MemoryError):
+        return gr.Error("This machine ran out of memory; choose a smaller size.", title="Out of memory", duration=None)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return gr.Error("The disk is full; choose a smaller size or a shorter video.", title="Disk full", duration=None)
+    log.exception("unexpected error")
+    return gr.Error(
+        f"Something broke here, not with your input ({type(error).__name__}). Nothing of yours was changed; "
+        "please try again, and report it if it stays.",
+        title="Unexpected error",
+        duration=None,
+    )
