@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from genkey_core.checks import InputError, choice, integer
 from genkey_core.media.files import MAX_IMAGE_BYTES, atomic_output, base_name, open_local
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 89_000_000  # just under the size from which Pillow itself warns of decompression bombs
 MIN_SIDE, MAX_SIDE = 16, 4096  # pixels; of a picture that is read (the former) and of an output (both)
 
