@@ -153,7 +153,7 @@ _HOSTILE = {
     "not text": _file(b"\xff\xfe\xff\xfe"),
     "a list": _file([1, 2]),
     "a deep nest": _file(b"[" * 100_000),
-    "a name twice": _file(b'{"a": 1, "a": 2}'),
+    "a name twice": _file(b'{"a": %b, "a": %b}' % ((json.dumps(_GOOD).encode(),) * 2)),
     "no offsets": _file({"a": {"dtype": "F32", "shape": [2]}}),
     "an unknown type": _file({"a": {**_GOOD, "dtype": "F31"}}),
     "negative offsets": _file({"a": {**_GOOD, "data_offsets": [-8, 0]}}),
