@@ -36,6 +36,12 @@ def test_zero_gpu_is_named_without_asking_torch(monkeypatch):
     assert runtime.best_device() == "cuda"
 
 
+def test_without_torch_there_is_the_cpu(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert runtime.best_device() == "cpu"
+
+
 def test_half_precision_on_gpus_only():
     torch = pytest.importorskip("torch")
     assert [runtime.best_dtype(d) for d in ("cpu", "cuda", "cuda:1", "mps")] == [torch.float32] + [torch.float16] * 3
