@@ -132,12 +132,12 @@ def _timing_controls() -> dict[str, gr.components.Component]:
             with gr.Row():
                 easing = gr.Dropdown(EASINGS, value="linear", label="Easing", min_width=120, elem_id="gap-easing")
                 hold = gr.Number(0, minimum=0, label="Hold before, s", step=0.1, min_width=90, elem_id="gap-hold")
+                steps = gr.Number(4, label="Steps", precision=0, minimum=1, min_width=70, elem_id="gap-steps")
             with gr.Row():
                 numbers = [
-                    gr.Number(v, label=name, step=0.01, min_width=52, elem_id=f"gap-{name}")
+                    gr.Number(v, label=f"Bezier {name}", step=0.01, min_width=80, elem_id=f"gap-{name}")
                     for name, v in (("x1", 0.0), ("y1", 0.0), ("x2", 1.0), ("y2", 1.0))
                 ]
-                steps = gr.Number(4, label="steps", precision=0, minimum=1, min_width=52, elem_id="gap-steps")
         with gr.Column(min_width=240, scale=2):
             curve = curve_editor({"easing": "linear", "frames": 24})
     x1, y1, x2, y2 = numbers
