@@ -31,6 +31,7 @@ _UPRIGHT = {  # EXIF orientation: what brings the picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 # What Pillow's decoders raise on files that are broken or hostile.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, AttributeError)
 _BROKEN += (struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -193,7 +194,9 @@ def _what_it_is(head: bytes) -> str:
         return f"is a HEIC or AVIF photo: save it as {known} first."
     if head[4:8] in (b"ftyp", b"moov", b"mdat") or head[:4] == b"\x1aE\xdf\xa3" or head[8:12] == b"AVI ":
         return f"is a video: a picture ({known}) is needed."
-    return f"is not a readable picture: {known} is needed."
+    if head.startswith(_MAGIC) or head[8:12] == b"WEBP":
+        return "is damaged or cut off: its header cannot be read."
+    return f"is not a picture: {known} is needed."
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -18,7 +18,7 @@ from genkey_core.media.encode import MAX_FPS, MIN_FPS, to_rgb
 from genkey_core.media.files import base_name
 
 _SAME_TIME_S = 1e-6
-_CUT_OFF_S = 0.5  # a file that ends earlier than it says by more than this was cut off
+_CUT_OFF_S = 0.25  # a file that ends earlier than it says by more than this was cut off
 _LONGEST_STEP_S = 1.0  # of the nominal rate, used only where a file gives no times
 
 
@@ -169,6 +169,8 @@ def _decoded(
 
 def _declared_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     """Where the file says that the video ends, or None where it does not say so for the video alone."""
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)  # its duration is counted anew where the index is missing
     if stream.duration is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     if len(container.streams) == 1 and container.duration is not None:
