@@ -51,17 +51,24 @@ def number_of(image):
     return round((float(image.mean()) - 20) / 4)
 
 
-def write_video(path, images, *, times_s=None, fps=25, codec="libx264", format=None, pixel_format="yuv420p", **tags):
-    """A video by PyAV's own means. `times_s` makes it variable; `tags` are colour attributes of the codec."""
+def write_video(path, images, *, times_s=None, fps=25, codec="libx264", pixel_format="yuv420p", **tags):
+    """A video by PyAV's own means, of pictures or finished frames.
+
+    `times_s` makes its rate variable; `tags` are attributes of the codec.
+    """
     rate = Fraction(fps).limit_denominator(1001)
     tick = Fraction(1, 90000) if times_s is not None else 1 / rate
-    options = {"crf": "8"} if codec.startswith("libx26") else {}
+    options = {"crf": "8"} if codec.startswith("libx26") else {"qmin": "1"}
     if codec == "libx265":
         options["x265-params"] = "log-level=none"
-    with av.open(str(path), "w", format=format) as container:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width = images[0].shape[:2]
+        first = images[0]
+        stream.height, stream.width = (
+            (first.height, first.width) if isinstance(first, av.VideoFrame) else first.shape[:2]
+        )
         stream.pix_fmt = pixel_format
+        stream.bit_rate = 8_000_000  # for the codecs that have no crf
         stream.codec_context.time_base = tick
         if pixel_format == "yuv420p":
             tags = {"colorspace": 1, "color_range": 1, **tags}  # what to_yuv420 makes

@@ -9,6 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _JUMP_BACK_S = 0.5  # a step back by more is a break in the file's clock, not a repeated frame
+_ROUNDING_S = 0.0015
 _JUMP_AHEAD_S = 3600.0  # the same for a step ahead
 
 
@@ -48,25 +49,28 @@ def constant_rate(
     """Frames (time_s, end_s, frame) of any rate -> (time_s, frame) at `start_s` + i / fps.
 
     Each frame moves to the nearest tick; of several on one tick the last is shown, a tick without one repeats the
-    frame before (before the first: that one). There are round((end - start) * fps) ticks, at least one, where end is
-    `end_s` or, where that is earlier, the end of the last frame.
+    frame before (before the first: that one). There are as many ticks as begin between start and end, at least one,
+    where end is `end_s` or, where that is earlier, the end of the last frame (less the millisecond to which some files
+    round their times). No more of `frames` is read than that needs.
     """
-    limit = math.inf if end_s is None else max(1, _nearest((end_s - start_s) * fps))
+    limit = math.inf if end_s is None else _n_ticks(end_s - start_s, fps)
     tick, shown, last_end_s = 0, None, start_s
     for time_s, frame_end_s, frame in frames:
-        arrives = max(0, _nearest((time_s - start_s) * fps))
-        if shown is not None:
-            while tick < min(arrives, limit):
-                yield start_s + tick / fps, shown
-                tick += 1
-        if tick >= limit:
-            return
-        shown, last_end_s = frame, frame_end_s
-    if shown is not None:
-        n_ticks = min(limit, max(tick + 1, _nearest((last_end_s - start_s) * fps)))
-        while tick < n_ticks:
+        arrives = min(limit, max(0, _nearest((time_s - start_s) * fps)))
+        while shown is not None and tick < arrives:
             yield start_s + tick / fps, shown
             tick += 1
+        if arrives == limit and shown is not None:
+            return
+        shown, last_end_s = frame, frame_end_s
+    n_ticks = min(limit, _n_ticks(last_end_s - start_s, fps))
+    while shown is not None and tick < n_ticks:
+        yield start_s + tick / fps, shown
+        tick += 1
+
+
+def _n_ticks(duration_s: float, fps: float) -> int:
+    return max(1, math.ceil((duration_s - _ROUNDING_S) * fps))
 
 
 def _nearest(ticks: float) -> int:

@@ -103,7 +103,7 @@ def _frames(path: str | os.PathLike, start_s: float, end_s: float | None, fps: f
         stream = video_stream(container, path)
         decoded = _timed(container, stream, path, start_s)
         if fps is not None:
-            chosen = constant_rate(_until(decoded, end_s), fps=fps, start_s=start_s, end_s=end_s)
+            chosen = constant_rate(decoded, fps=fps, start_s=start_s, end_s=end_s)
         else:
             chosen = ((t, frame) for t, _, frame in _until(decoded, end_s) if t >= start_s - _SAME_TIME_S)
         turn = size = source = image = None
