@@ -110,7 +110,10 @@ def write_sound(path, samples, sample_rate, *, codec, format=None, cover=None):
             packet.stream, packet.pts, packet.dts, packet.time_base = picture, 0, 0, Fraction(1)
             container.start_encoding()
             container.mux(packet)
+        position = 0
         while (block := fifo.read(stream.codec_context.frame_size or 1024, partial=True)) is not None:
+            block.pts, block.time_base = position, Fraction(1, sample_rate)
+            position += block.samples
             container.mux(stream.encode(block))
         container.mux(stream.encode(None))
     return Path(path)
