@@ -5,28 +5,30 @@ from __future__ import annotations
 import argparse
 import os
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # users' work is nobody else's business
-
+import demos  # noqa: F401  # isort: skip  (first: what it sets counts only before Gradio is imported)
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demos import inbetween
-from demos.jobs import MAX_UPLOAD, RESULT_AGE_S, heavy_jobs
+from demos.guard import Guard, Page
+from demos.jobs import RESULT_AGE_S, SWEEP_EVERY_S, heavy_jobs, keep_swept, max_upload_bytes
 from demos.web_components import page_head, web_text
 
 TABS = [(inbetween.TITLE, inbetween.build)]
 FONTS = ["system-ui", "sans-serif"]  # the machine's own: the page loads nothing from elsewhere
 MAX_QUEUE = int(os.environ.get("GENKEY_MAX_QUEUE", "32"))  # jobs that may wait; more are told to come back later
+MAX_SESSIONS = 1_000  # whose state is remembered; the longest unused goes first
 
 
 def page_of(tabs: list) -> gr.Blocks:
     """The page with these tabs; uploads and results on it are deleted when they have aged."""
-    with gr.Blocks(title="Generative keyframing", delete_cache=(600, RESULT_AGE_S), fill_width=True) as page:
+    with Page(title="Generative keyframing", delete_cache=(SWEEP_EVERY_S, RESULT_AGE_S), fill_width=True) as page:
         gr.Markdown("# Generative keyframing")
         with gr.Tabs():
             for title, build in tabs:
                 with gr.Tab(title):
                     build(page)
-    page.queue(max_size=MAX_QUEUE, default_concurrency_limit=heavy_jobs())
+    page.queue(max_size=MAX_QUEUE, default_concurrency_limit=heavy_jobs(), api_open=False)  # nobody passes the queue by
     return page
 
 
@@ -40,7 +42,10 @@ def launch(
     browser: bool = False,
 ):
     """Serve the page; nothing but uploads and results is served from the disk."""
+    keep_swept()
     return page.launch(
+        app_kwargs={"middleware": [Middleware(Guard, max_file_bytes=max_upload_bytes())]},
+        state_session_capacity=MAX_SESSIONS,
         server_name=host,
         server_port=port,
         share=share,
@@ -50,7 +55,7 @@ def launch(
         css=web_text("hub.css"),
         head=page_head(),
         mcp_server=True,
-        max_file_size=MAX_UPLOAD,
+        max_file_size=max_upload_bytes(),
         run_history=False,
         enable_monitoring=False,
         show_error=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import gradio as gr
@@ -12,7 +13,7 @@ from genkey_core.checks import InputError
 from genkey_core.inbetween.settings import ASPECTS, ENGINES, FITS, MAX_SEED, Settings
 from genkey_core.timing import PLAYBACKS
 
-from .jobs import HEAVY, heavy_jobs, limits, result_folder, says_mistakes, sweep_results
+from .jobs import HEAVY, heavy_jobs, job_folder, limits, says_mistakes, sweep
 
 _PREVIEW_EVERY_S = 0.6
 
@@ -44,21 +45,22 @@ def make_result(
     job = inbetween.plan(paths, settings)
     cost = inbetween.estimate_cost(job, frames_zip=frames_zip)
     limits().check(cost)
-    sweep_results()
-    folder = result_folder()
-    stem = f"inbetween-{job.size[0]}x{job.size[1]}-{len(job.timeline)}f"
-    archive = folder / f"{stem}-frames.zip" if frames_zip else None
-    shown = 0.0
-    for item in inbetween.make(
-        paths, folder / f"{stem}.mp4", settings, frames_zip=archive, cancelled=cancelled, names=names
-    ):
-        if isinstance(item, inbetween.Result):
-            if item.complete:
-                learn(cost.seconds, item.elapsed_s)
-            yield Item(result=item)
-        elif time.perf_counter() - shown > _PREVIEW_EVERY_S:
-            shown = time.perf_counter()
-            yield Item(step=item)
+    sweep()
+    result, shown = None, 0.0
+    with job_folder() as folder:
+        stem = f"inbetween-{job.size[0]}x{job.size[1]}-{len(job.timeline)}f"
+        video, archive = folder / f"{stem}.mp4", folder / f"{stem}-frames.zip" if frames_zip else None
+        made = inbetween.make(paths, video, settings, frames_zip=archive, cancelled=cancelled, names=names)
+        with closing(made):
+            for item in made:
+                if isinstance(item, inbetween.Result):
+                    result = item
+                elif time.perf_counter() - shown > _PREVIEW_EVERY_S:
+                    shown = time.perf_counter()
+                    yield Item(step=item)
+    if result.complete:
+        learn(cost.seconds, result.elapsed_s)
+    yield Item(result=result)
 
 
 @says_mistakes

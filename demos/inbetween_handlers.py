@@ -10,11 +10,11 @@ from pathlib import Path
 import gradio as gr
 
 from genkey_core import recipe, runtime
-from genkey_core.checks import InputError
+from genkey_core.checks import InputError, length
 from genkey_core.inbetween.settings import MAX_KEYFRAMES, MIN_KEYFRAMES, Settings
 from genkey_core.timing import Easing
 
-from .jobs import Cancellations, limits, says_mistakes, sweep_results
+from .jobs import Cancellations, as_text, limits, says_mistakes, sweep
 from .web_components import web_text
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples" / "inbetween"
@@ -58,7 +58,7 @@ def _load_example(name: str, _uploads, files: dict, strip: dict):
     settings = (
         Settings.from_dict(json.loads(settings_file.read_text(encoding="utf-8"))) if settings_file.exists() else None
     )
-    return _added(images, {}, {**EMPTY_STRIP, "gaps": (strip or EMPTY_STRIP)["gaps"]}, settings)
+    return _added(images, {}, {**EMPTY_STRIP, "gaps": checked_strip(strip)["gaps"]}, settings)
 
 
 @says_mistakes
@@ -72,14 +72,14 @@ def add_files(uploads: list[str] | None, files: dict, strip: dict):
             _say_restored(Path(path).name, made, files)
         else:
             images.append(path)
-    return _added(images, files or {}, strip or EMPTY_STRIP, settings)
+    return _added(images, files or {}, checked_strip(strip), settings)
 
 
 def _say_restored(name: str, made: dict, files: dict) -> None:
     have = {entry["sha256"] for entry in (files or {}).values()}
     missing = [str(i.get("name", "?")) for i in made["inputs"] if isinstance(i, dict) and i.get("sha256") not in have]
     hint = f" Drop its keyframes to make it again: {', '.join(missing)}." if missing else ""
-    gr.Info(f"The settings of {name} are restored.{hint}", duration=12)
+    gr.Info(as_text(f"The settings of {name} are restored.{hint}"), duration=12)
 
 
 def _added(paths: list[str], files: dict, strip: dict, settings: Settings | None):
@@ -88,16 +88,17 @@ def _added(paths: list[str], files: dict, strip: dict, settings: Settings | None
 
     from .inbetween_view import data_uri
 
-    files, keyframes = dict(files), list(strip["keyframes"])
+    keyframes = list(strip["keyframes"])
+    files = {k["id"]: files[k["id"]] for k in keyframes if k["id"] in files}  # what was removed need not be remembered
     for path in paths:
         name = Path(path).name
         if len(keyframes) >= MAX_KEYFRAMES:
-            gr.Warning(f"{name}: at most {MAX_KEYFRAMES} keyframes are taken; this one was left out.")
+            gr.Warning(as_text(f"{name}: at most {MAX_KEYFRAMES} keyframes are taken; this one was left out."))
             continue
         try:
             image = media.load_image(path, background=(128, 128, 128))
         except InputError as error:
-            gr.Warning(str(error), duration=None)
+            gr.Warning(as_text(str(error)), duration=None)
             continue
         key = secrets.token_hex(8)
         files[key] = {"path": path, "name": name, "sha256": recipe.file_sha256(path), "thumb": data_uri(image, 160, 70)}
@@ -139,6 +140,23 @@ def _timing_values(strip: dict, settings: Settings | None) -> list:
     return [gap.duration_s, kind, *numbers, steps, gap.hold_s, {"easing": text, "frames": 24}]
 
 
+def checked_strip(value: object) -> dict:
+    """The strip as the page sent it, where it has the form of one; raises InputError."""
+    if not value:
+        return EMPTY_STRIP
+    keyframes, gaps = (value.get(k) if isinstance(value, dict) else None for k in ("keyframes", "gaps"))
+    if (
+        not isinstance(keyframes, list)
+        or not all(isinstance(k, dict) and isinstance(k.get("id"), str) for k in keyframes)
+        or not isinstance(gaps, list)
+        or not all(isinstance(g, dict) for g in gaps)
+    ):
+        raise InputError("keyframes: what this page sent cannot be read; reload it.")
+    length(keyframes, "keyframes", high=MAX_KEYFRAMES)
+    length(gaps, "gaps", low=1, high=MAX_KEYFRAMES)
+    return {**EMPTY_STRIP, **value}
+
+
 def settings_of(strip: dict, controls: tuple) -> Settings:
     """The checked settings that the page shows; raises InputError."""
     values = dict(zip(CONTROLS, controls, strict=True))
@@ -152,7 +170,7 @@ def keyframes_of(files: dict, strip: dict) -> tuple[list[str], list[str]]:
     """Paths and names of the keyframes in the strip's order; only files of this very session can be named."""
     entries = []
     for key in strip.get("keyframes", []):
-        entry = (files or {}).get(key.get("id") if isinstance(key, dict) else None)
+        entry = (files or {}).get(key["id"])
         if entry is None or not Path(entry["path"]).is_file():
             raise InputError(
                 "keyframes: an image is no longer here (uploads are deleted after a while); drop it again."
@@ -161,6 +179,7 @@ def keyframes_of(files: dict, strip: dict) -> tuple[list[str], list[str]]:
     return [e["path"] for e in entries], [e["name"] for e in entries]
 
 
+@says_mistakes
 def describe(files: dict, strip: dict, *rest):
     """The cost line, the spacing chart, whether Run is possible, and the link word for what the page shows."""
     from genkey_core import inbetween
@@ -168,8 +187,8 @@ def describe(files: dict, strip: dict, *rest):
     from . import inbetween_view as view
 
     *controls, frames_zip = rest
-    strip = strip or EMPTY_STRIP
     try:
+        strip = checked_strip(strip)
         settings = settings_of(strip, tuple(controls))
         word = recipe.to_link(settings.to_dict())
         if len(strip["keyframes"]) < MIN_KEYFRAMES:
@@ -199,7 +218,8 @@ def prepare(request: gr.Request, files: dict, strip: dict, *rest):
     from .inbetween_view import waiting_line
 
     *controls, frames_zip = rest
-    paths, _ = keyframes_of(files, strip or EMPTY_STRIP)
+    strip = checked_strip(strip)
+    paths, _ = keyframes_of(files, strip)
     job = inbetween.plan(paths, settings_of(strip, tuple(controls)))
     limits().check(inbetween.estimate_cost(job, frames_zip=bool(frames_zip)))
     _cancellations.begin(request.session_hash)
@@ -223,6 +243,7 @@ def run(request: gr.Request, files: dict, strip: dict, *rest):
             None,
         )
         return
+    strip = checked_strip(strip)
     paths, names = keyframes_of(files, strip)
     settings = settings_of(strip, tuple(controls))
     try:
@@ -241,7 +262,7 @@ def run(request: gr.Request, files: dict, strip: dict, *rest):
 
 def finish():
     """The buttons after a job, however it ended."""
-    sweep_results()
+    sweep()
     return gr.Button(interactive=True), gr.Button(interactive=False)
 
 
@@ -259,4 +280,4 @@ def from_link(request: gr.Request, files: dict, strip: dict):
     if word:
         settings = Settings.from_dict(recipe.from_link(word))
         gr.Info("The settings of this link are set; drop the keyframes to go on.", duration=8)
-    return _added([], files or {}, strip or EMPTY_STRIP, settings)
+    return _added([], files or {}, checked_strip(strip), settings)

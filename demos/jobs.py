@@ -7,24 +7,39 @@ import functools
 import inspect
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
 from genkey_core import runtime
-from genkey_core.checks import InputError
+from genkey_core.checks import InputError, shown
 from genkey_core.cost import Limits
 
 log = logging.getLogger("genkey")
 
 HEAVY = "heavy"  # the queue's name for jobs that load the machine; one at a time by default
 RESULT_AGE_S = int(os.environ.get("GENKEY_RESULT_AGE_S", 6 * 3600))  # uploads and results are deleted after this
-MAX_UPLOAD = os.environ.get("GENKEY_MAX_UPLOAD", "200mb")
+SWEEP_EVERY_S = min(600, max(1, RESULT_AGE_S // 4))
+
+_OURS = re.compile(r"result-[0-9a-f]{40}|[0-9a-f]{64}|tmp[a-z0-9_]{8}")  # results, uploads, Gradio's passing files
+_running: set[Path] = set()  # folders of jobs at work
+
+
+def max_upload_bytes() -> int:
+    """How large one uploaded file may be (GENKEY_MAX_UPLOAD, such as 800kb, 50mb or 2gb; default 200mb)."""
+    text = os.environ.get("GENKEY_MAX_UPLOAD", "200mb")
+    size = re.fullmatch(r"(\d{1,9}) ?(kb|mb|gb)", text.strip().lower())
+    if size is None:
+        raise InputError(f"GENKEY_MAX_UPLOAD: a size such as 50mb is needed in the environment, got {shown(text)}.")
+    return int(size[1]) * {"kb": 2**10, "mb": 2**20, "gb": 2**30}[size[2]]
 
 
 def heavy_jobs() -> int:
@@ -32,25 +47,59 @@ def heavy_jobs() -> int:
     return max(1, int(os.environ.get("GENKEY_HEAVY_JOBS", "1")))
 
 
-def result_folder() -> Path:
-    """A new folder for one job's files, inside the only folder the server serves, under a name nobody can guess."""
+@contextmanager
+def job_folder() -> Iterator[Path]:
+    """A new folder for one job's files, inside the only folder that is served, under a name nobody can guess.
+
+    No sweep touches it while the job runs; where the job fails or is dropped, it goes with everything in it.
+    """
     folder = Path(get_upload_folder()) / f"result-{secrets.token_hex(20)}"
     folder.mkdir(parents=True, mode=0o700)
-    return folder
+    _running.add(folder)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        _running.discard(folder)
 
 
-def sweep_results(age_s: float = RESULT_AGE_S) -> int:
-    """Delete result folders older than `age_s`; returns how many. (Gradio's own sweep knows only files it has sent.)"""
+def sweep(age_s: float = RESULT_AGE_S) -> int:
+    """Delete results, uploads and leavings of Gradio that are older than `age_s`; returns how many.
+
+    Gradio's own sweep knows only the files that this very process has sent, so it misses those of a killed server, of
+    broken uploads, and the empty files that its file component makes.
+    """
     removed = 0
-    for folder in Path(get_upload_folder()).glob("result-*"):
+    for entry in Path(get_upload_folder()).glob("*"):
+        if not _OURS.fullmatch(entry.name) or entry in _running:
+            continue
         try:
-            newest = max([folder.stat().st_mtime, *(f.stat().st_mtime for f in folder.iterdir())])
+            inside = list(entry.iterdir()) if entry.is_dir() else []
+            newest = max(p.lstat().st_ctime for p in (entry, *inside))
         except FileNotFoundError:
             continue
         if time.time() - newest > age_s:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def keep_swept() -> threading.Thread:
+    """Sweep now and then for as long as the process lives, whether anyone visits or not."""
+
+    def work() -> None:
+        while True:
+            try:
+                sweep()
+            except OSError:
+                log.exception("sweeping old files")
+            time.sleep(SWEEP_EVERY_S)
+
+    thread = threading.Thread(target=work, name="sweep", daemon=True)
+    thread.start()
+    return thread
 
 
 def limits() -> Limits:
@@ -110,7 +159,7 @@ def says_mistakes(handler):
             try:
                 yield from handler(*args, **kwargs)
             except Exception as error:
-                raise _in_words(error) from error
+                raise in_words(error) from error
 
         return generator
 
@@ -119,16 +168,22 @@ def says_mistakes(handler):
         try:
             return handler(*args, **kwargs)
         except Exception as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
 
     return function
 
 
-def _in_words(error: Exception) -> gr.Error:
+def as_text(message: str) -> str:
+    """A message with names that users gave, for Gradio's notices, which read it as HTML."""
+    return message.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def in_words(error: Exception) -> gr.Error:
+    """The error that the visitor is shown."""
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, InputError):
-        return gr.Error(str(error), title="Please check", duration=None, print_exception=False)
+        return gr.Error(as_text(str(error)), title="Please check", duration=None, print_exception=False)
     if isinstance(error, MemoryError):
         return gr.Error("This machine ran out of memory; choose a smaller size.", title="Out of memory", duration=None)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
