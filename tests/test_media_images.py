@@ -160,6 +160,17 @@ def test_an_embedded_colour_profile_is_applied(tmp_path):
         assert np.array_equal(load_image(saved(tmp_path / "a.png", PICTURE, icc_profile=profile)), PICTURE)
 
 
+@pytest.mark.parametrize("after_pixels", [False, True])
+def test_a_png_with_megabytes_of_text_is_read(after_pixels, tmp_path):
+    """Editors store whole histories in a PNG's texts."""
+    png = encode_png(PICTURE)
+    content = b"history\0\0" + zlib.compress(b"x" * 3_000_000)
+    text = struct.pack(">I", len(content)) + b"zTXt" + content + struct.pack(">I", zlib.crc32(b"zTXt" + content))
+    place = png.index(b"IEND" if after_pixels else b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(png[:place] + text + png[place:])
+    assert np.array_equal(load_image(tmp_path / "a.png"), PICTURE)
+
+
 def test_broken_files_are_sentences(tmp_path):
     jpeg = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(jpeg, "JPEG")

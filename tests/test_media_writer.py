@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_samples import boxes, clicks, counted, number_of, plain, tone, write_sound, write_video
 
@@ -26,6 +26,7 @@ from genkey_core.media import (
     VideoWriter,
     encode_png,
     frame_rate,
+    load_image,
     probe,
     read_audio,
     read_frames,
@@ -251,6 +252,7 @@ def test_a_long_unicode_recipe_survives(tmp_path):
 texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=200)
 
 
+@settings(max_examples=30)
 @given(texts)
 def test_any_text_survives(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "text.mp4"
@@ -370,13 +372,13 @@ def test_memory_stays_flat(tmp_path):
     if not Path("/proc/self/statm").exists():
         pytest.skip("this system does not tell a process's memory this way")
     resident = []
-    with VideoWriter(tmp_path / "a.mp4", fps=25, size=(640, 360), preset="ultrafast") as writer:
+    with VideoWriter(tmp_path / "a.mp4", fps=25, size=(320, 180), preset="ultrafast") as writer:
         for i in range(400):
-            writer.write(plain(640, 360, (i % 256, 0, 0)))
+            writer.write(plain(320, 180, (i % 256, 0, 0)))
             if i % 100 == 99:
                 pages = int(Path("/proc/self/statm").read_text().split()[1])
                 resident.append(pages * os.sysconf("SC_PAGE_SIZE"))
-    assert resident[-1] - resident[0] < 20e6  # the 300 frames between are 207 MB
+    assert resident[-1] - resident[0] < 10e6  # the 300 frames between are 52 MB
 
 
 # --- frames as a zip ---------------------------------------------------------------------------------------------
@@ -394,8 +396,7 @@ def test_zip_holds_every_frame_bit_equal(tmp_path, rng):
         assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_STORED}
         for name, image in zip(archive.namelist(), images, strict=True):
             (tmp_path / name).write_bytes(archive.read(name))
-            decoded = np.asarray(__import__("PIL.Image").Image.open(tmp_path / name))
-            assert np.array_equal(decoded, image)
+            assert np.array_equal(load_image(tmp_path / name), image)
 
 
 def test_zip_takes_frames_from_threads(tmp_path):

@@ -31,6 +31,7 @@ _UPRIGHT = {  # EXIF orientation: what brings the picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 # What Pillow's decoders raise on files that are broken or hostile.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, AttributeError)
@@ -173,8 +174,10 @@ def _colour(background: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def _opened(file: io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
     """The picture's header, checked; nothing is decoded yet."""
+    is_png = file.read(8) == _PNG
+    file.seek(0)
     try:
-        picture = Image.open(file, formats=FORMATS)
+        picture = Image.open(_png_without_texts(file) if is_png else file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{name} is too large: at most {max_pixels / 1e6:.0f} million pixels.") from error
     except _BROKEN as error:
@@ -186,6 +189,17 @@ def _opened(file: io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{name} is too small: at least {MIN_SIDE} pixels a side, got {width}x{height}.")
     return picture
+
+
+def _png_without_texts(file: io.BufferedReader) -> io.BytesIO:
+    """The same PNG without its texts: editors store megabytes there, at which Pillow refuses the picture."""
+    kept = [file.read(8)]
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        body = file.read(length + 4)
+        if kind not in (b"tEXt", b"zTXt", b"iTXt") or body.startswith(b"Raw profile type exif"):
+            kept += [head, body]
+    return io.BytesIO(b"".join([*kept, head]))
 
 
 def _what_it_is(head: bytes) -> str:
