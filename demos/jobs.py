@@ -113,41 +113,54 @@ def limits() -> Limits:
     )
 
 
-class Cancellations:
-    """Which sessions have asked their running job to stop. A job begins by clearing its session's wish."""
+class SessionJob:
+    """One session's job: whether it is asked to stop, and whether it still waits for its turn."""
 
     def __init__(self) -> None:
-        self._events: dict[str, threading.Event] = {}
+        self.cancelled = threading.Event()
+        self.waits = True
+
+
+class SessionJobs:
+    """The job of each session, from the click on Run to its end."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, SessionJob] = {}
         self._lock = threading.Lock()
 
-    def begin(self, session: str) -> threading.Event:
-        """The flag of a new job of this session; a wish from before it was queued has no say."""
+    def begin(self, session: str) -> SessionJob:
+        """A new job of this session, which will wait in the queue; a wish to stop from before it has no say."""
         with self._lock:
-            event = self._events[session] = threading.Event()
-            while len(self._events) > 2_000:  # sessions that ended without a word
-                self._events.pop(next(iter(self._events)))
-            return event
+            job = self._jobs[session] = SessionJob()
+            while len(self._jobs) > 2_000:  # sessions that ended without a word
+                self._jobs.pop(next(iter(self._jobs)))
+            return job
 
-    def current(self, session: str) -> threading.Event:
-        """The flag of the session's job, which `begin` set up; a new one where there is none."""
+    def start(self, session: str) -> SessionJob:
+        """The session's job, whose turn has come; a new one where `begin` was not called."""
         with self._lock:
-            event = self._events.get(session)
-        return event if event is not None else self.begin(session)
+            job = self._jobs.setdefault(session, SessionJob())
+            job.waits = False
+            return job
 
-    def cancel(self, session: str) -> bool:
-        """Ask the session's job to stop; returns whether there was one."""
+    def busy(self, session: str) -> bool:
+        """Whether this session has a job that waits or runs."""
         with self._lock:
-            event = self._events.get(session)
-        if event is None or event.is_set():
-            return False
-        event.set()
-        return True
+            return session in self._jobs
 
-    def end(self, session: str, event: threading.Event) -> None:
-        """The job is over; only its own flag is dropped."""
+    def cancel(self, session: str) -> SessionJob | None:
+        """Ask the session's job to stop; returns it where there is one."""
         with self._lock:
-            if self._events.get(session) is event:
-                del self._events[session]
+            job = self._jobs.get(session)
+            if job is not None:
+                job.cancelled.set()
+            return job
+
+    def end(self, session: str, job: SessionJob | None = None) -> None:
+        """The session's job is over (only `job`, where it is given)."""
+        with self._lock:
+            if job is None or self._jobs.get(session) is job:
+                self._jobs.pop(session, None)
 
 
 def says_mistakes(handler):

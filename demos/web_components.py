@@ -24,16 +24,17 @@ def page_head() -> str:
 def keyframe_strip(value: dict) -> gr.HTML:
     """Thumbnails that can be reordered and removed, with the gaps between them to choose from.
 
-    Fires `change` (its value changed) and `picked` (another gap was chosen).
+    Fires `change` (its value changed) and `picked` (another gap is shown). The property `incoming` brings it news from
+    the server, which it merges into its value.
     """
     return gr.HTML(
         value,
-        html_template='<div class="gk-strip"></div>',
+        html_template='<div class="gk-strip"></div><div class="gk-said" role="status"></div>',
         css_template=web_text("keyframe_strip.css"),
         js_on_load=web_text("keyframe_strip.js"),
         apply_default_css=False,
         elem_id="keyframe-strip",
-        thumbs={},
+        incoming={},
     )
 
 
