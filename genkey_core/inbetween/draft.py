@@ -20,6 +20,11 @@ from genkey_core.checks import InputError, integer, length, number
 _ERROR_SCALE = 9.0  # grey levels of mismatch at which a match loses most of its trust
 _MISS_SCALE = 2.0, 0.05  # pixels, and share of the motion, by which a way there and back may miss
 _TRUST_PRIOR = 0.2  # flow trusted less than this follows its trusted surroundings
+_COVER_SCALE = (
+    3.0,
+    0.1,
+)  # pixels, and share of the motion, by which a thing's own motion may differ from that of its place
+_COVERED_FLOOR = 0.02  # of two covered sources, each still weighs something
 _SHARED_FLOOR = 0.4  # trust that both sources keep, so that a doubtful pixel is a blend rather than a gamble
 
 
@@ -81,13 +86,14 @@ class DraftPair:
 
     def _render(self, t: float) -> np.ndarray:
         motion = self._motion_at(t)
-        trust0, inside0 = self._seen(0, -t * motion)
-        trust1, inside1 = self._seen(1, (1.0 - t) * motion)
-        weight0 = (1.0 - t) * (trust0 + _SHARED_FLOOR) * inside0
-        weight1 = t * (trust1 + _SHARED_FLOOR) * inside1
+        trust0, seen0 = self._seen(0, motion, -t)
+        trust1, seen1 = self._seen(1, motion, 1.0 - t)
+        weight0 = (1.0 - t) * (trust0 + _SHARED_FLOOR) * seen0
+        weight1 = t * (trust1 + _SHARED_FLOOR) * seen1
         frame = self._blend(motion, weight1 / (weight0 + weight1), t)
         if self.options.dissolve > 0.0:
-            frame = self._dissolve(frame, motion, (1.0 - t) * trust0 + t * trust1, t)
+            trusted = ((1.0 - t) * trust0 * seen0 + t * trust1 * seen1) / ((1.0 - t) * seen0 + t * seen1)
+            frame = self._dissolve(frame, motion, trusted, t)
         if self.options.crispness > 0.0:
             amount = self.options.crispness * 4.0 * t * (1.0 - t)  # nothing at the keyframes, which need no help
             frame = cv2.addWeighted(frame, 1.0 + amount, cv2.GaussianBlur(frame, (3, 3), 0.8), -amount, 0.0)
@@ -101,14 +107,23 @@ class DraftPair:
         sums, weights = (cv2.GaussianBlur(x, (3, 3), 0.6) for x in (sums0 + sums1, weights0 + weights1))
         return cv2.GaussianBlur(of.fill(sums, weights), (0, 0), 2.0)
 
-    def _seen(self, which: int, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Trust in keyframe `which` read at `displacement`, and whether that lies inside it (1 falling to almost 0)."""
-        position = self._small_grid + displacement
-        seen = cv2.remap(self._trust[which], position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        h, w = seen.shape
+    def _seen(self, which: int, motion: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Trust in keyframe `which` read at `share` of `motion`, and whether this very thing is to be seen there, 0 to 1.
+
+        It is not where the place lies outside the picture, and not where what stands there moves otherwise than
+        `motion`: then something else covers it (a thing in front of its background).
+        """
+        position = self._small_grid + share * motion
+        found = cv2.remap(self._trust[which], position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        own = cv2.remap(self._flows[which], position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        other = own - motion if which == 0 else own + motion  # the end's flow points back to the start
+        apart = cv2.magnitude(other[..., 0], other[..., 1])
+        apart /= _COVER_SCALE[0] + _COVER_SCALE[1] * cv2.magnitude(motion[..., 0], motion[..., 1])
+        uncovered = cv2.GaussianBlur(np.exp(-0.5 * np.square(apart)), (0, 0), 1.5) + _COVERED_FLOOR
+        h, w = found.shape
         beyond = [np.abs(position[..., i] - c) - c for i, c in enumerate(((w - 1) / 2, (h - 1) / 2))]
         inside = np.clip(1.0 - np.maximum(*beyond) / 2.0, 1e-3, 1.0)
-        return cv2.GaussianBlur(seen, (0, 0), 3.0), inside
+        return cv2.GaussianBlur(found, (0, 0), 3.0), inside * uncovered
 
     def _blend(self, motion: np.ndarray, weight1: np.ndarray, t: float) -> np.ndarray:
         """Both keyframes read at full size along `motion` [h w 2], the end weighing `weight1` [h w] of 1."""
