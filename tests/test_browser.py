@@ -245,7 +245,7 @@ def test_a_mistake_is_said_and_the_page_goes_on(visit, pictures, tmp_path):
 def test_an_example_on_a_phone(visit):
     tab = visit(width=390, height=844, has_touch=True, is_mobile=True)
     tab.page.tap("#inbetween-example-harbour")
-    tab.costs("103 frames")
+    tab.costs("111 frames")
     assert len(tab.names()) == 4
     assert tab.gaps() == ["1.25 s, ease-in", "1 s, linear", "1.5 s, ease-out"]
     box = tab.page.locator("#inbetween-run").bounding_box()
