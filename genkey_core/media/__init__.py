@@ -1,1 +1,30 @@
-"""Images, video and audio in and out."""
+"""Images, video and audio in and out.
+
+Everything is uint8 [H W 3] sRGB for pictures and float32 [C S] for sound. Files are opened once, by
+`files.open_local`, and only where they are regular local files; results appear under their name when complete.
+"""
+
+from genkey_core.media.audio import Audio, read_audio
+from genkey_core.media.encode import frame_rate
+from genkey_core.media.files import atomic_output, local_file
+from genkey_core.media.framezip import FrameZip
+from genkey_core.media.images import encode_png, fit_image, image_size, load_image, output_size, save_image
+from genkey_core.media.probe import read_metadata
+from genkey_core.media.writer import VideoWriter
+
+__all__ = [
+    "Audio",
+    "FrameZip",
+    "VideoWriter",
+    "atomic_output",
+    "encode_png",
+    "fit_image",
+    "frame_rate",
+    "image_size",
+    "load_image",
+    "local_file",
+    "output_size",
+    "read_audio",
+    "read_metadata",
+    "save_image",
+]

@@ -1,0 +1,75 @@
+"""Colour and rate on the way to and from the codecs: RGB <-> YUV with the right matrix and range, exact frame rates."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from genkey_core.checks import number
+
+MIN_FPS, MAX_FPS = 1, 60
+
+# Of swscale's settings these keep a flat patch within one level both ways (its defaults: within four).
+_EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+_TO_YUV = int(_EXACT | Interpolation.AREA)
+_TO_RGB = int(_EXACT | Interpolation.BILINEAR)
+
+_BT709, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M, _BT2020_NCL, _BT2020_CL = 1, 4, 5, 6, 7, 9, 10  # ITU-T H.273
+_MATRICES = {
+    _BT709: Colorspace.ITU709,
+    _FCC: Colorspace.FCC,
+    _BT470BG: Colorspace.ITU601,
+    _SMPTE170M: Colorspace.ITU601,
+    _SMPTE240M: Colorspace.SMPTE240M,
+    _BT2020_NCL: Colorspace.BT2020,
+    _BT2020_CL: Colorspace.BT2020,
+}
+
+
+def frame_rate(fps: float | Fraction) -> Fraction:
+    """`fps` as the rational number a file stores: 23.976 -> 24000/1001, 29.97 -> 30000/1001, 22.131 -> 22131/1000.
+
+    Raises InputError where it is not a number between 1 and 60.
+    """
+    value = number(float(fps) if isinstance(fps, Fraction) else fps, "fps", low=MIN_FPS, high=MAX_FPS)
+    if isinstance(fps, Fraction):
+        return fps.limit_denominator(1001)
+    broadcast = Fraction(round(value * 1.001) * 1000, 1001)
+    if value != round(value) and abs(value - broadcast) < 5e-4:
+        return broadcast
+    return Fraction(value).limit_denominator(1000)
+
+
+def to_yuv420(image: np.ndarray) -> av.VideoFrame:
+    """uint8 [H W 3] with even sides -> a frame in 4:2:0, BT.709, limited range."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    return frame.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=_TO_YUV,
+    )
+
+
+def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """A decoded frame of any pixel format -> uint8 [H W 3] at `size` (W, H).
+
+    A frame that does not say its matrix is read as BT.709 from 720 lines or 1280 columns up and as BT.601 below, as
+    players do. High dynamic range is converted by its matrix alone, without tone mapping.
+    """
+    guess = Colorspace.ITU709 if frame.height >= 720 or frame.width >= 1280 else Colorspace.ITU601
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    converted = frame.reformat(
+        *size,
+        format="rgb24",
+        src_colorspace=_MATRICES.get(int(frame.colorspace), guess),
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=_TO_RGB,
+    )
+    return converted.to_ndarray()
