@@ -35,6 +35,23 @@ def tiny_unet(seed: int = 0, *, num_frames: int = N_FRAMES, widths=(32, 64)) -> 
     return unet.eval().requires_grad_(False)
 
 
+def tiny_scheduler() -> EulerDiscreteScheduler:
+    """SVD's own settings."""
+    return EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        interpolation_type="linear",
+        timestep_spacing="leading",
+        timestep_type="continuous",
+        sigma_min=0.002,
+        sigma_max=700.0,
+        use_karras_sigmas=True,
+        steps_offset=1,
+    )
+
+
 def tiny_pipeline(seed: int = 0) -> StableVideoDiffusionPipeline:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -56,24 +73,11 @@ def tiny_pipeline(seed: int = 0) -> StableVideoDiffusionPipeline:
                 patch_size=32,
             )
         )
-    scheduler = EulerDiscreteScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
-        interpolation_type="linear",
-        timestep_spacing="leading",
-        timestep_type="continuous",
-        sigma_min=0.002,
-        sigma_max=700.0,
-        use_karras_sigmas=True,
-        steps_offset=1,
-    )
     pipe = StableVideoDiffusionPipeline(
         vae=vae,
         image_encoder=image_encoder,
         unet=tiny_unet(seed),
-        scheduler=scheduler,
+        scheduler=tiny_scheduler(),
         feature_extractor=CLIPImageProcessor(),
     )
     pipe.set_progress_bar_config(disable=True)

@@ -8,8 +8,8 @@ weights, one small safetensors file. Every sample's clip, noise and noise level 
 alone, so a run that was interrupted goes on exactly as it would have, and N processes with batch B take the same steps
 as one process with batch N * B.
 
-The loss is Alg. 1's, the squared error of the v-prediction, which is EDM's weighted loss on the clean latents. (The
-thesis prints the target as alpha flip(eps) - sigma z'_t; v-prediction takes the clean latents there, as it says in 5.2.)
+The loss is Alg. 1's, the squared error of the v-prediction, which is EDM's weighted loss on the clean latents. (Alg. 1
+prints the target as alpha flip(eps) - sigma z'_t; the v that SVD was trained on takes the clean latents in its place.)
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _clips(model: StableVideo, given: argparse.Namespace, options: FinetuneOptio
 
 
 def _preview(model: StableVideo, clips: LatentClips, delta: BackwardDelta, path: Path) -> None:
-    """The first clip's keyframes, decoded from their latents, with what the difference makes between them, as a strip."""
+    """A strip of frames: the first clip's keyframes, and between them what the difference makes of it."""
     ends = model.decode(clips.latents[:1, [0, -1]].to(model.device, model.unet.dtype))
     start, end = (_to_uint8(frame) for frame in ends)
     options = SamplingOptions(variant="dual" if delta.rotated else "no_rotation", steps=10, recurrence=1)

@@ -85,7 +85,7 @@ def load_svd(
     half = dtype != torch.float32 and any((folder / "unet").glob("*.fp16.safetensors"))
     try:
         pipe = StableVideoDiffusionPipeline.from_pretrained(
-            folder, torch_dtype=dtype, variant="fp16" if half else None, use_safetensors=True, local_files_only=True
+            folder, dtype=dtype, variant="fp16" if half else None, use_safetensors=True, local_files_only=True
         )
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(f"model: {shown(folder.name)} is incomplete or damaged ({shown(str(error), 120)}).") from error
@@ -241,7 +241,7 @@ class StableVideo:
         self.pipe.remove_all_hooks()
         for module in self.unet.modules():
             if hasattr(module, "set_chunk_feed_forward"):
-                module.set_chunk_feed_forward(None, 0)
+                module.set_chunk_feed_forward(None, dim=0)
         return StableVideo(self.pipe, device=self.device, memory=memory)
 
     @contextmanager
