@@ -33,7 +33,8 @@ class LatentClips:
     last_image: Tensor  # [M C h w] ... and of frame T-1
     first_embedding: Tensor  # [M 1 D] CLIP embeddings of the same
     last_embedding: Tensor  # [M 1 D]
-    time_ids: Tensor  # [M 3] fps_id, motion bucket, noise augmentation
+    first_ids: Tensor  # [M 3] fps_id, motion bucket, noise augmentation told with frame 0 ...
+    last_ids: Tensor  # [M 3] ... and with frame T-1
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -91,6 +92,7 @@ def encode_clips(
             first.embedding[0],
             last.embedding[0],
             first.time_ids[0],
+            last.time_ids[0],
         )
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value.cpu())

@@ -30,6 +30,8 @@ from genkey_core.inbetween.attention import BackwardTraining, training_attention
 from genkey_core.inbetween.clips import LatentClips
 from genkey_core.inbetween.delta import PARTS, BackwardDelta, save_delta, temporal_attentions
 
+_AUTOCAST = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class FinetuneOptions:
@@ -91,7 +93,7 @@ class BackwardNetwork(nn.Module):
 
     def __init__(self, unet: nn.Module, options: FinetuneOptions):
         super().__init__()
-        self.unet, self.rotate = unet, options.rotate
+        self.unet, self.rotate, self.autocast = unet, options.rotate, _AUTOCAST[options.precision]
         self.layers = list(temporal_attentions(unet).items())
         # The thesis trains the matrices; the output bias stays the base model's.
         self.suffixes = [PARTS[part][0] for part in options.parts]
@@ -111,19 +113,18 @@ class BackwardNetwork(nn.Module):
         noisy = clips.latents + sigma * noise
         x = diffusion.scale_input(noisy, sigma)
         t = 0.25 * sigma.flatten().log()
-        if self.rotate:
-            with self.attention.forward_pass():
-                self._predict(x, t, clips.first_image, clips.first_embedding, clips.time_ids, keep)
-        v = self._predict(x.flip(1), t, clips.last_image, clips.last_embedding, clips.time_ids, keep)
+        with torch.autocast(x.device.type, self.autocast, enabled=self.autocast is not None):
+            if self.rotate:
+                with self.attention.forward_pass():
+                    self._predict(x, t, clips.first_image, clips.first_embedding, clips.first_ids, keep)
+            v = self._predict(x.flip(1), t, clips.last_image, clips.last_embedding, clips.last_ids, keep)
         target = diffusion.v_target(clips.latents, noise, sigma).flip(1)
         return F.mse_loss(v.float(), target.float())
 
-    def _predict(
-        self, x: Tensor, t: Tensor, image: Tensor, embedding: Tensor, time_ids: Tensor, keep: Tensor
-    ) -> Tensor:
+    def _predict(self, x: Tensor, t: Tensor, image: Tensor, embedding: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
         image = (image[:, None] * keep).expand(-1, x.shape[1], -1, -1, -1)
         inputs = torch.cat([x, image.to(x.dtype)], dim=2).to(self.unet.dtype)
-        told = {"encoder_hidden_states": (embedding * keep[..., 0, 0]).to(self.unet.dtype), "added_time_ids": time_ids}
+        told = {"encoder_hidden_states": (embedding * keep[..., 0, 0]).to(self.unet.dtype), "added_time_ids": ids}
         return self.unet(inputs, t, **told, return_dict=False)[0]
 
     def delta(self, notes: dict | None = None) -> BackwardDelta:
@@ -156,11 +157,9 @@ def finetune(
     `preview` is called with the difference and the step on the main process. Raises InputError where the clips do not
     fit, the saved state is another run's, or the loss is no longer a number.
     """
-    from accelerate import Accelerator
-
     if not len(clips):
         raise InputError("clips: at least one training clip is needed, got none.")
-    accelerator = accelerator or Accelerator(cpu=unet.device.type == "cpu", mixed_precision=options.precision)
+    accelerator = accelerator or make_accelerator(options, cpu=unet.device.type == "cpu")
     folder = Path(folder)
     if options.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
@@ -194,6 +193,13 @@ def finetune(
             if preview and accelerator.is_main_process and options.preview_every and step % options.preview_every == 0:
                 preview(raw.delta(notes), step)
             yield TrainingStep(step, options.steps, mean, options.rate(step - 1))
+
+
+def make_accelerator(options: FinetuneOptions, *, cpu: bool, **kwargs):
+    """The `accelerate.Accelerator` of a run; it scales the loss for fp16, the autocast itself is the network's."""
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=cpu, mixed_precision="fp16" if options.precision == "fp16" else None, **kwargs)
 
 
 def _batch(clips: LatentClips, options: FinetuneOptions, step: int, accelerator):

@@ -15,7 +15,7 @@ from PIL import Image
 from genkey_core.checks import InputError
 from genkey_core.inbetween.clips import LatentClips, clips_from_folder, encode_clips
 from genkey_core.inbetween.delta import BackwardDelta
-from genkey_core.inbetween.finetune import FinetuneOptions, TrainingStep, finetune
+from genkey_core.inbetween.finetune import FinetuneOptions, TrainingStep, finetune, make_accelerator
 from genkey_core.inbetween.sampling import SamplingOptions
 from genkey_core.inbetween.svd import StableVideo, load_svd
 
@@ -67,17 +67,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Load, encode (once, on the main process), train, and say what happens."""
-    from accelerate import Accelerator
-
     options = FinetuneOptions(**{option.name: getattr(given, option.name) for option in fields(FinetuneOptions)})
     if given.tensorboard and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise InputError("TensorBoard: the package is not installed; `pip install tensorboard` brings it.")
-    accelerator = Accelerator(
-        cpu=given.cpu,
-        mixed_precision=options.precision,
-        log_with="tensorboard" if given.tensorboard else None,
-        project_dir=given.out,
-    )
+    tracker = "tensorboard" if given.tensorboard else None
+    accelerator = make_accelerator(options, cpu=given.cpu, log_with=tracker, project_dir=given.out)
     if given.tensorboard:
         accelerator.init_trackers("backward")
     dtype = torch.float16 if given.half and accelerator.device.type != "cpu" else torch.float32
