@@ -56,7 +56,9 @@ def from_text(text: str) -> dict:
         raise InputError(f"recipe: format {FORMAT} is read here, this one has format {shown(recipe['genkey'])}.")
     rest = {key: value for key, value in recipe.items() if key != "digest"}
     if recipe["digest"] != _digest(rest):
-        raise InputError("recipe: it was changed after the video was made (its digest does not match), so it is not used.")
+        raise InputError(
+            "recipe: it was changed after the video was made (its digest does not match), so it is not used."
+        )
     return recipe
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import inspect
 import math
 import os
@@ -47,9 +48,14 @@ def on_zero_gpu() -> bool:
 
 
 def best_device() -> str:
-    """The fastest device torch can use here: "cuda", "mps" or "cpu". On ZeroGPU "cuda", also outside a lease."""
+    """The fastest device torch can use here: "cuda", "mps" or "cpu"; "cpu" also where torch is not installed.
+
+    On ZeroGPU "cuda", also outside a lease.
+    """
     if on_zero_gpu():
         return "cuda"  # torch must not be asked: it would start CUDA in the process that forks the GPU workers
+    if importlib.util.find_spec("torch") is None:
+        return "cpu"
     import torch
 
     if torch.cuda.is_available():

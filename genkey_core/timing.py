@@ -130,7 +130,9 @@ class Gap:
     hold_s: float = 0.0  # how long the gap's first keyframe stands still before it moves
 
     @classmethod
-    def checked(cls, duration_s: object = 1.0, easing: object = "linear", hold_s: object = 0.0, name: str = "gap") -> Gap:
+    def checked(
+        cls, duration_s: object = 1.0, easing: object = "linear", hold_s: object = 0.0, name: str = "gap"
+    ) -> Gap:
         """A gap from user values; raises InputError that names the gap and the field."""
         return cls(
             number(duration_s, f"{name}: duration", low=0.001, high=MAX_DURATION_S, unit="s"),

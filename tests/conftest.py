@@ -20,3 +20,32 @@ def real_media() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """The running hub, one for all tests that only use it."""
+    from hub_server import HubServer
+
+    with HubServer(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> list[Path]:
+    """Three small PNGs of a textured square that moves to the right, painted here."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("pictures")
+    paint = np.random.default_rng(3)
+    back = cv2.GaussianBlur(paint.integers(0, 255, (120, 160, 3)).astype(np.float32), (0, 0), 6)
+    back = cv2.normalize(back, None, 40, 200, cv2.NORM_MINMAX).astype(np.uint8)
+    square = cv2.normalize(paint.integers(0, 255, (40, 40, 3)).astype(np.float32), None, 0, 255, cv2.NORM_MINMAX)
+    square = cv2.GaussianBlur(square, (0, 0), 2).astype(np.uint8)
+    paths = []
+    for k in range(3):
+        image = back.copy()
+        image[40:80, 30 + 12 * k : 70 + 12 * k] = square
+        paths.append(folder / f"move-{k + 1}.png")
+        cv2.imwrite(str(paths[-1]), image)
+    return paths

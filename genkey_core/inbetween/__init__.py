@@ -1,7 +1,7 @@
 """A video between two or more keyframes (thesis chapters 2 and 5).
 
-    from genkey_core import inbetween
-    result = inbetween.make_video(["a.png", "b.png"], "out.mp4", fps=24, gaps=[{"duration_s": 2, "easing": "ease-in-out"}])
+from genkey_core import inbetween
+result = inbetween.make_video(["a.png", "b.png"], "out.mp4", fps=24, gaps=[{"duration_s": 2, "easing": "ease-in-out"}])
 """
 
 import importlib

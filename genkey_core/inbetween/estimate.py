@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import media, runtime
+from ..checks import integer
 from ..cost import Cost
 from .engines import Draft
 from .job import Plan
@@ -39,20 +40,30 @@ _lock = threading.Lock()
 
 def estimate_cost(job: Plan, *, frames_zip: bool = False) -> Cost:
     """The cost of a checked job. The first call measures this machine's speed, which takes about a second."""
-    speed = measured_speed()
-    megapixels = job.size[0] * job.size[1] / 1e6
     position = job.timeline.position
     changes = np.diff(position, prepend=np.nan) != 0
     moving = int(np.count_nonzero(changes & (position > 0) & (position < 1)))
-    total = len(position)
     gaps = 1 + int(np.count_nonzero(np.diff(job.timeline.start) != 0))
-    seconds = megapixels * (gaps * speed.prepare + moving * speed.frame + (total - moving) * speed.still)
-    disk = total * megapixels * 1e6 * _MP4_BYTES_PER_PIXEL
+    return cost_of(*job.size, len(position), moving=moving, gaps=gaps, frames_zip=frames_zip)
+
+
+def cost_of(
+    width: int, height: int, frames: int, *, moving: int | None = None, gaps: int = 1, frames_zip: bool = False
+) -> Cost:
+    """The cost of a video of this size and length, `moving` of its frames being in-betweens (all, if not given)."""
+    integer(width, "width", low=16, high=4096)
+    integer(height, "height", low=16, high=4096)
+    integer(frames, "frames", low=1, high=10**9)
+    moving = frames if moving is None else moving
+    speed = measured_speed()
+    megapixels = width * height / 1e6
+    seconds = gaps * speed.prepare + moving * speed.frame + (frames - moving) * speed.still
+    disk = frames * _MP4_BYTES_PER_PIXEL
     if frames_zip:
-        seconds += megapixels * total * speed.png
-        disk += total * megapixels * 1e6 * _PNG_BYTES_PER_PIXEL
+        seconds += frames * speed.png
+        disk += frames * _PNG_BYTES_PER_PIXEL
     memory = _BASE_MEMORY + megapixels * 1e6 * 3 * _FRAMES_IN_MEMORY * (1 + runtime.cpu_count())
-    return Cost(total, 0.3 + seconds * _correction, int(memory), int(disk))
+    return Cost(frames, 0.3 + seconds * megapixels * _correction, int(memory), int(disk * megapixels * 1e6))
 
 
 def learn(estimated_s: float, measured_s: float) -> None:

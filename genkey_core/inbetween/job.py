@@ -7,12 +7,14 @@ closing it cancels; `make_video` runs it to the end.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from .. import media, recipe
@@ -165,10 +167,7 @@ def make_video(
 
     `options` are the fields of `Settings` (gaps as objects with duration_s, easing and hold_s). Raises InputError.
     """
-    last = None
-    for last in make(images, path, Settings.from_dict(options), frames_zip=frames_zip):
-        pass
-    return last
+    return deque(make(images, path, Settings.from_dict(options), frames_zip=frames_zip), maxlen=1)[0]
 
 
 def _recipe_of(job: Plan, inputs: list[dict], done: int, drift: float | None) -> dict:
@@ -201,4 +200,11 @@ class _Gallery:
 
     def add(self, number: int, image: np.ndarray) -> None:
         if number in self.wanted:
-            self.frames.append((number, media.thumbnail(image, 640)))
+            self.frames.append((number, _shrunk(image)))
+
+
+def _shrunk(image: np.ndarray, width: int = 640) -> np.ndarray:
+    """The image at most `width` pixels wide."""
+    if image.shape[1] <= width:
+        return image.copy()
+    return cv2.resize(image, (width, round(image.shape[0] * width / image.shape[1])), interpolation=cv2.INTER_AREA)

@@ -38,7 +38,9 @@ class Settings:
         known = {f.name for f in fields(cls)}
         unknown = sorted(str(name) for name in values if name not in known)
         if unknown:
-            raise InputError(f"settings: {shown(', '.join(unknown))} is not known; known are {', '.join(sorted(known))}.")
+            raise InputError(
+                f"settings: {shown(', '.join(unknown))} is not known; known are {', '.join(sorted(known))}."
+            )
         settings = replace(cls(), **{k: v for k, v in values.items() if k != "gaps"})
         if "gaps" in values:
             settings = replace(settings, gaps=_gaps(values["gaps"]))
@@ -65,9 +67,7 @@ class Settings:
     def to_dict(self) -> dict:
         """JSON types only; `from_dict` gives the same settings back."""
         values = asdict(self)
-        values["gaps"] = [
-            {"duration_s": g.duration_s, "easing": str(g.easing), "hold_s": g.hold_s} for g in self.gaps
-        ]
+        values["gaps"] = [{"duration_s": g.duration_s, "easing": str(g.easing), "hold_s": g.hold_s} for g in self.gaps]
         return values
 
     def for_keyframes(self, n: int) -> Settings:

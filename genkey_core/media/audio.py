@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from genkey_core.checks import InputError, boolean, integer, number
-from genkey_core.media.container import audio_stream, open_media, reading, zero_s
+from genkey_core.media.container import audio_stream, open_media, reading, seek_before, zero_s
 from genkey_core.media.files import base_name
 
 MAX_SOUND_S = 2 * 3600.0  # a bound on memory: two hours of 48 kHz stereo are 2.8 GB
@@ -19,7 +19,6 @@ MIN_RATE, MAX_RATE = 4000, 192_000  # Hz
 
 _GAP_S = 0.1  # holes in the timestamps that are longer are filled with silence; shorter ones are rounding
 _PREROLL_S = 1.0  # decoded and thrown away after a seek, so that every codec has settled
-_SEEKABLE = ("mov", "matroska")  # containers whose timestamps are exact after a seek; others are read from the start
 _BLOCK = 2**15  # samples
 _MAX_BAD_SHARE = 0.1  # of a file's packets; stray damage in MP3 files is common and inaudible
 
@@ -107,8 +106,7 @@ def _decoded(
     origin_s = zero_s(container) + start_s
     n_packets = n_bad = 0
     with reading(path):
-        if start_s > _PREROLL_S and container.format.name.startswith(_SEEKABLE):
-            container.seek(int((origin_s - _PREROLL_S) / stream.time_base), stream=stream)
+        seek_before(container, stream, origin_s - _PREROLL_S)
         for packet in container.demux(stream):
             n_packets += 1
             try:

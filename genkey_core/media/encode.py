@@ -6,27 +6,21 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange
 
 from genkey_core.checks import number
 
 MIN_FPS, MAX_FPS = 1, 60
 
-# Of swscale's settings these keep a flat patch within one level both ways (its defaults: within four).
-_EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-_TO_YUV = int(_EXACT | Interpolation.AREA)
-_TO_RGB = int(_EXACT | Interpolation.BILINEAR)
+# swscale's flags by number, for PyAV names them only from version 18 on. ACCURATE_RND and full chroma in and out keep
+# a flat patch within one level both ways; the defaults are off by up to four.
+_EXACT = 0x40000 | 0x2000 | 0x4000
+_TO_YUV = _EXACT | 0x20  # chroma averaged over its area
+_TO_RGB = _EXACT | 0x2  # chroma interpolated linearly
 
-_BT709, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M, _BT2020_NCL, _BT2020_CL = 1, 4, 5, 6, 7, 9, 10  # ITU-T H.273
-_MATRICES = {
-    _BT709: Colorspace.ITU709,
-    _FCC: Colorspace.FCC,
-    _BT470BG: Colorspace.ITU601,
-    _SMPTE170M: Colorspace.ITU601,
-    _SMPTE240M: Colorspace.SMPTE240M,
-    _BT2020_NCL: Colorspace.BT2020,
-    _BT2020_CL: Colorspace.BT2020,
-}
+# Matrices by their numbers in ITU-T H.273 (what a frame says) and in swscale (what it wants).
+_BT709, _BT601 = 1, 5
+_MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:
@@ -48,7 +42,7 @@ def to_yuv420(image: np.ndarray) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     return frame.reformat(
         format="yuv420p",
-        dst_colorspace=Colorspace.ITU709,
+        dst_colorspace=_BT709,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
         interpolation=_TO_YUV,
@@ -61,13 +55,13 @@ def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     A frame that does not say its matrix is read as BT.709 from 720 lines or 1280 columns up and as BT.601 below, as
     players do. High dynamic range is converted by its matrix alone, without tone mapping.
     """
-    guess = Colorspace.ITU709 if frame.height >= 720 or frame.width >= 1280 else Colorspace.ITU601
+    guess = _BT709 if frame.height >= 720 or frame.width >= 1280 else _BT601
     full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     converted = frame.reformat(
         *size,
         format="rgb24",
         src_colorspace=_MATRICES.get(int(frame.colorspace), guess),
-        dst_colorspace=Colorspace.ITU709,
+        dst_colorspace=_BT709,
         src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=_TO_RGB,

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from genkey_core.checks import InputError, choice, integer
 from genkey_core.media.files import MAX_IMAGE_BYTES, atomic_output, base_name, open_local
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 89_000_000  # just under the size from which Pillow itself warns of decompression bombs
 MIN_SIDE, MAX_SIDE = 16, 4096  # pixels; of a picture that is read (the former) and of an output (both)
 
@@ -31,6 +31,8 @@ _UPRIGHT = {  # EXIF orientation: what brings the picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 # What Pillow's decoders raise on files that are broken or hostile.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, AttributeError)
 _BROKEN += (struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -172,8 +174,10 @@ def _colour(background: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def _opened(file: io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
     """The picture's header, checked; nothing is decoded yet."""
+    is_png = file.read(8) == _PNG
+    file.seek(0)
     try:
-        picture = Image.open(file, formats=FORMATS)
+        picture = Image.open(_png_without_texts(file) if is_png else file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{name} is too large: at most {max_pixels / 1e6:.0f} million pixels.") from error
     except _BROKEN as error:
@@ -187,13 +191,26 @@ def _opened(file: io.BufferedReader, name: str, max_pixels: int) -> Image.Image:
     return picture
 
 
+def _png_without_texts(file: io.BufferedReader) -> io.BytesIO:
+    """The same PNG without its texts: editors store megabytes there, at which Pillow refuses the picture."""
+    kept = [file.read(8)]
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        body = file.read(length + 4)
+        if kind not in (b"tEXt", b"zTXt", b"iTXt") or body.startswith(b"Raw profile type exif"):
+            kept += [head, body]
+    return io.BytesIO(b"".join([*kept, head]))
+
+
 def _what_it_is(head: bytes) -> str:
     known = "PNG, JPEG, WebP, BMP, TIFF or GIF"
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
         return f"is a HEIC or AVIF photo: save it as {known} first."
     if head[4:8] in (b"ftyp", b"moov", b"mdat") or head[:4] == b"\x1aE\xdf\xa3" or head[8:12] == b"AVI ":
         return f"is a video: a picture ({known}) is needed."
-    return f"is not a readable picture: {known} is needed."
+    if head.startswith(_MAGIC) or head[8:12] == b"WEBP":
+        return "is damaged or cut off: its header cannot be read."
+    return f"is not a picture: {known} is needed."
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -23,6 +23,7 @@ METADATA_KEYS = ("title", "comment", "description", "artist", "album", "date", "
 MAX_METADATA_BYTES = 2**20
 
 _KEYFRAME_EVERY_S = 2.0  # so that players and readers seek quickly
+_IN_FRONT = {"movflags": "+faststart"}  # the index before the pictures, so that a player can start while it loads
 _BT709, _LIMITED_RANGE = 1, 1  # matrix, primaries and transfer; range (ITU-T H.273, and FFmpeg's number for the range)
 
 
@@ -35,7 +36,8 @@ class VideoWriter:
 
     `fps` is a float or Fraction in [1, 60]; `size` is (W, H), even, 16 to 4096. `audio` is an `Audio` or the path of
     a file with sound; it is taken from `audio_start_s` on, and cut or continued with silence to the length of the
-    video, n_frames / fps, to the sample. `metadata` gives texts for the keys of METADATA_KEYS. `crf` is H.264's
+    video, n_frames / fps, to the sample. `metadata` gives texts for the keys of METADATA_KEYS; it may
+    be set anew at any time before the block ends. `crf` is H.264's
     quality (0 lossless, 51 worst; 17 is visually lossless).
 
     Memory does not grow with the number of frames. The file is written beside under a hidden name and takes its name
@@ -62,7 +64,8 @@ class VideoWriter:
             raise InputError(f"size: an even width and height are needed, got {'x'.join(map(str, self.size))}.")
         self.n_frames = 0
         self._options = {"crf": str(number(crf, "crf", low=0, high=51)), "preset": choice(preset, "preset", PRESETS)}
-        self._metadata = _checked(metadata or {})
+        self.metadata = dict(metadata or {})
+        self._written_metadata = _checked(self.metadata)
         self._audio = audio
         self._audio_start_s = number(audio_start_s, "audio_start_s", low=0, unit="s")
         self._keep_partial = False
@@ -122,6 +125,9 @@ class VideoWriter:
             if self._soundtrack:
                 self._soundtrack.finish(self.n_frames / self.rate)
             self._container.close()
+            metadata = _checked(self.metadata)
+            if metadata != self._written_metadata:
+                _rewrite(self._part, metadata)
             os.replace(self._part, self.path)
             self._container = self._part = None
         finally:
@@ -134,7 +140,7 @@ class VideoWriter:
         ticks = self.rate.numerator * -(-48000 // self.rate.numerator)  # a header clock fine enough for both lengths
         options = {"movflags": "+faststart", "movie_timescale": str(ticks)}
         self._container = av.open(str(self._part), "w", format="mp4", options=options)
-        self._container.metadata.update(self._metadata)
+        self._container.metadata.update(self._written_metadata)
         self._video = self._container.add_stream("libx264", rate=self.rate, options=self._options)
         self._video.width, self._video.height = self.size
         self._video.pix_fmt = "yuv420p"
@@ -164,6 +170,22 @@ class VideoWriter:
         if self._part is not None:
             self._part.unlink(missing_ok=True)
         self._container = self._part = self._soundtrack = None
+
+
+def _rewrite(path: Path, metadata: Mapping[str, str]) -> None:
+    """Give a finished file other metadata: FFmpeg takes them before the first frame only, so the packets are copied."""
+    part = create_part(path)
+    try:
+        with av.open(str(path)) as source, av.open(str(part), "w", format="mp4", options=_IN_FRONT) as copy:
+            copy.metadata.update(metadata)
+            streams = {s.index: copy.add_stream_from_template(s) for s in source.streams}
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = streams[packet.stream.index]
+                    copy.mux(packet)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _checked(metadata: Mapping[str, str]) -> dict[str, str]:
