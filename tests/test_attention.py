@@ -1,19 +1,16 @@
 """Rotated temporal attention against the two-UNet version with stored maps (thesis Fig. 5.2)."""
 
-import sys
-from pathlib import Path
+from fnmatch import fnmatch
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 from tiny_svd import N_FRAMES, tiny_unet  # noqa: E402
-from two_unet_reference import backward_unet, two_unet_step  # noqa: E402
 
-from genkey_core import InputError  # noqa: E402
+from benchmarks.two_unet_reference import backward_unet, two_unet_step  # noqa: E402
+from genkey_core import InputError, hub  # noqa: E402
 from genkey_core.inbetween.attention import BackwardTraining, rotated_attention, training_attention  # noqa: E402
 from genkey_core.inbetween.delta import (  # noqa: E402
     BackwardDelta,
@@ -22,6 +19,7 @@ from genkey_core.inbetween.delta import (  # noqa: E402
     extract_delta,
     is_backward_key,
     load_delta,
+    published_delta,
     save_delta,
     temporal_attentions,
 )
@@ -185,6 +183,35 @@ def test_differences_that_do_not_fit_are_refused_in_a_sentence(unet, tmp_path):
         rotated_attention(unet, random_delta(unet), rotate=False)
     with pytest.raises(InputError, match="temporal self-attention layers"):
         rotated_attention(torch.nn.Linear(2, 2))
+
+
+def test_the_published_weights_come_as_a_difference_to_the_14_frame_model(unet, monkeypatch):
+    delta = random_delta(unet)
+    files = {"svd": unet.state_dict(), "svd-backward": backward_unet(unet, delta.tensors).state_dict()}
+    asked = []
+
+    def fetch_tensors(name, file, names, *, progress=None):
+        asked.append((name, file in hub.CHECKPOINTS[name].files))
+        return {key: t for key, t in files[name].items() if any(fnmatch(key, pattern) for pattern in names)}
+
+    monkeypatch.setattr(hub, "fetch_tensors", fetch_tensors)
+    published = published_delta()
+    assert asked == [("svd-backward", True), ("svd", True)]
+    check_delta(published, unet)
+    assert biggest_difference((published.tensors[n], delta.tensors[n]) for n in delta.tensors) < 1e-6
+
+
+def test_the_patch_follows_the_model_to_another_precision(unet, inputs):
+    patch = rotated_attention(unet, random_delta(unet))
+    with patch:
+        single = one_batch(unet, *inputs)
+    unet.to(torch.bfloat16)
+    latents, t, start, end = inputs
+    half = [{name: value.bfloat16() for name, value in told.items()} for told in (start, end)]
+    with patch:
+        less = one_batch(unet, latents.bfloat16(), t, *half)
+    assert less[1].dtype == torch.bfloat16
+    assert biggest_difference([(single[1], less[1].float())]) < 0.2
 
 
 def test_files_that_are_no_difference_are_refused_in_a_sentence(tmp_path):

@@ -116,6 +116,23 @@ def load_delta(path: str | Path) -> BackwardDelta:
     return BackwardDelta(tensors, rotated=rotated, notes=metadata)
 
 
+def published_delta(*, progress=None) -> BackwardDelta:
+    """The thesis authors' weights as a difference: their backward UNet less the 14-frame model it was tuned from.
+
+    Only the tensors concerned are fetched, about a fiftieth of the two files, and kept. `progress` and the errors are
+    those of `hub.fetch_tensors`.
+    """
+    from genkey_core import hub
+
+    names = [f"*.temporal_transformer_blocks.*.attn1.{suffix}" for part in "vo" for suffix in PARTS[part]]
+    folder = "unet/diffusion_pytorch_model"
+    tuned = hub.fetch_tensors(
+        "svd-backward", f"svd_reverse_motion_with_attnflip/{folder}.safetensors", names, progress=progress
+    )
+    base = hub.fetch_tensors("svd", f"{folder}.fp16.safetensors", names, progress=progress)
+    return extract_delta(tuned, base, notes={"base": "svd", "tuned": "svd-backward"})
+
+
 def check_delta(delta: BackwardDelta, unet: nn.Module) -> None:
     """Raise InputError where the difference was made for another architecture than `unet`, or is not finite."""
     shapes = {name: tuple(p.shape) for name, p in unet.named_parameters() if is_backward_key(name)}
