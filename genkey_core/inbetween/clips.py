@@ -18,7 +18,7 @@ from torch import Tensor
 from genkey_core import media
 from genkey_core.checks import InputError, shown
 from genkey_core.inbetween.sampling import SamplingOptions
-from genkey_core.inbetween.svd import StableVideo
+from genkey_core.inbetween.svd import StableVideo, to_float
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -82,11 +82,10 @@ def encode_clips(
     for clip in clips:
         size = model.native_size(clip.shape[2], clip.shape[1])
         frames = np.stack([np.asarray(Image.fromarray(f).resize(size, Image.Resampling.LANCZOS)) for f in clip])
-        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
         known = {"size": size, "n_frames": 1, "options": options, "generator": generator}
         first, last = (model.condition(clip[i], **known) for i in (0, -1))
         row = (
-            model.encode_video(pixels),
+            model.encode_video(to_float(frames)),
             first.image_latents[0, 0],
             last.image_latents[0, 0],
             first.embedding[0],

@@ -17,7 +17,7 @@ from genkey_core.inbetween.clips import LatentClips, clips_from_folder, encode_c
 from genkey_core.inbetween.delta import BackwardDelta
 from genkey_core.inbetween.finetune import FinetuneOptions, TrainingStep, finetune, make_accelerator
 from genkey_core.inbetween.sampling import SamplingOptions
-from genkey_core.inbetween.svd import StableVideo, load_svd
+from genkey_core.inbetween.svd import StableVideo, load_svd, to_uint8
 
 _HELP = {
     "steps": "optimizer steps in all",
@@ -78,15 +78,21 @@ def run(given: argparse.Namespace) -> None:
     model = load_svd(given.model, device=str(accelerator.device), dtype=dtype)
     with accelerator.main_process_first():
         clips = _clips(model, given, options)
-    if options.preview_every:
+
+    def preview(delta: BackwardDelta, step: int) -> None:
+        strip = _preview(model, clips, delta)
         given.out.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(strip).save(given.out / f"preview-{step:06d}.png")
+        for tracker in accelerator.trackers:
+            tracker.log_images({"preview": strip[None]}, step=step, dataformats="NHWC")
+
     steps = finetune(
         model.unet,
         clips,
         options=options,
         folder=given.out,
         accelerator=accelerator,
-        preview=lambda delta, step: _preview(model, clips, delta, given.out / f"preview-{step:06d}.png"),
+        preview=preview,
         notes={"base": given.model.name},
     )
     for step in steps:
@@ -107,20 +113,16 @@ def _clips(model: StableVideo, given: argparse.Namespace, options: FinetuneOptio
     return LatentClips.load(cache)
 
 
-def _preview(model: StableVideo, clips: LatentClips, delta: BackwardDelta, path: Path) -> None:
+def _preview(model: StableVideo, clips: LatentClips, delta: BackwardDelta) -> np.ndarray:
     """A strip of frames: the first clip's keyframes, and between them what the difference makes of it."""
     ends = model.decode(clips.latents[:1, [0, -1]].to(model.device, model.unet.dtype))
-    start, end = (_to_uint8(frame) for frame in ends)
+    start, end = to_uint8(ends)
     options = SamplingOptions(variant="dual" if delta.rotated else "no_rotation", steps=10, recurrence=1)
     generator = torch.Generator().manual_seed(0)
     size = (start.shape[1], start.shape[0])
     for step in model.inbetween(start, end, options=options, delta=delta, generator=generator, size=size):
         latents = step.latents
-    Image.fromarray(np.concatenate([_to_uint8(frame) for frame in model.decode(latents)], axis=1)).save(path)
-
-
-def _to_uint8(frame: torch.Tensor) -> np.ndarray:  # [3 H W] in [-1, 1] -> [H W 3]
-    return ((frame.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    return np.concatenate(to_uint8(model.decode(latents)), axis=1)
 
 
 def _report(step: TrainingStep, accelerator) -> None:

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genkey_core import diffusion
+from genkey_core import diffusion, runtime
 from genkey_core.checks import InputError, integer, number, shown
 from genkey_core.inbetween.attention import rotated_attention
 from genkey_core.inbetween.delta import BackwardDelta
@@ -61,6 +61,14 @@ def choose_memory_mode(free_gb: float) -> MemoryMode:
         f"memory: the full model needs {MEMORY_MODES[-1].free_gb:g} GB free on the accelerator, "
         f"it has {free_gb:.1f} GB; the mini and draft engines run without."
     )
+
+
+def memory_mode_for(device: str) -> MemoryMode:
+    """The fastest mode for what is free on `device` now; InputError where it is no GPU, or too small a one."""
+    free = runtime.available_memory(device).gpu
+    if free is None:
+        raise InputError("full: a GPU is needed, and this machine has none; the mini and draft engines run without.")
+    return choose_memory_mode(free / 1e9)
 
 
 def smaller_mode(mode: MemoryMode) -> MemoryMode | None:
@@ -262,8 +270,8 @@ def latent_painter(condition: Condition, image: np.ndarray, scaling_factor: floa
     Returns a function from scaled latents [1 T C h w] to frames [T 3 h w] in [-1, 1], without running the decoder.
     """
     known = condition.image_latents[0, 0].float().cpu()  # [C h w], unscaled
-    small = np.asarray(_resized(Image.fromarray(np.ascontiguousarray(image)), known.shape[:0:-1]), np.float32)
-    colours = torch.from_numpy(small / 127.5 - 1).flatten(0, 1)  # [h*w 3]
+    small = np.array(_resized(Image.fromarray(np.ascontiguousarray(image)), known.shape[:0:-1]))
+    colours = to_float(small[None])[0].flatten(1).T  # [h*w 3]
     features = torch.cat([known.flatten(1).T, torch.ones(colours.shape[0], 1)], dim=1)
     ridge = 1e-3 * torch.eye(features.shape[1])
     weights = torch.linalg.solve(features.T @ features / len(features) + ridge, features.T @ colours / len(features))
@@ -273,6 +281,16 @@ def latent_painter(condition: Condition, image: np.ndarray, scaling_factor: floa
         return (torch.einsum("tchw,cd->tdhw", unscaled, weights[:-1]) + weights[-1, :, None, None]).clamp(-1, 1)
 
     return paint
+
+
+def to_float(images: np.ndarray) -> Tensor:
+    """uint8 [T H W 3] -> float32 [T 3 H W] in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_uint8(frames: Tensor) -> np.ndarray:
+    """float [T 3 H W] in [-1, 1] -> uint8 [T H W 3]; values outside are cut off."""
+    return ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy(force=True)
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
