@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 
 from genkey_core.checks import InputError
 
-from .jobs import in_words
+from .jobs import as_text, in_words
 
 log = logging.getLogger("genkey")
 
@@ -103,7 +103,7 @@ class Guard:
         return MAX_MCP_BYTES if path.startswith(API + "mcp") else MAX_CALL_BYTES
 
     async def _pass_on(self, scope, receive, send, path: str, limit: int) -> None:
-        read, said = 0, False
+        read, started, said = 0, False, False
 
         async def bounded() -> dict:
             nonlocal read
@@ -112,8 +112,9 @@ class Guard:
             return message if read <= limit else {"type": "http.disconnect"}
 
         async def watched(message: dict) -> None:
-            nonlocal said
+            nonlocal started, said
             if message["type"] == "http.response.start":
+                started = True
                 full = message["status"] == 503 and path.startswith((API + "queue/join", API + "call/"))
                 if read > limit or full:
                     said = True
@@ -124,7 +125,13 @@ class Guard:
             if not said:
                 await send(message)
 
-        await self.app(scope, bounded, watched)
+        try:
+            await self.app(scope, bounded, watched)
+        except Exception:
+            if said or started:
+                raise
+            log.exception("a request failed: %s", path[:100])
+            await _say(send, 500, "This request cannot be answered; is it of the form that the API page shows?")
 
 
 async def _say(send, status: int, sentence: str) -> None:
@@ -142,8 +149,12 @@ class Page(gr.Blocks):
         try:
             inputs = [checked_files(value) for value in inputs]
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
-        except (gr.Error, InputError) as error:
+        except InputError as error:
             raise in_words(error) from error
+        except gr.Error as error:  # Gradio's own words repeat a value at any length
+            message = as_text(str(error.message))
+            message = message if len(message) < 280 else f"{message[:270]} …"
+            raise gr.Error(message, title=error.title, print_exception=False) from error
         except Exception as error:
             log.info("an input was refused: %s", type(error).__name__)
             raise in_words(InputError(_UNREADABLE)) from error
@@ -175,6 +186,6 @@ def uploaded_file(path: str) -> str:
         regular = os.path.realpath(inside) == inside and stat.S_ISREG(os.lstat(inside).st_mode)
     except OSError:  # not there, or a name too long to be
         regular = False
-    if not regular or os.path.commonpath([folder, inside]) != folder or Path(inside).name.startswith("."):
+    if not regular or os.path.commonpath([folder, inside]) != folder or inside.endswith(".part"):
         raise InputError(_NOT_HERE)
     return full

@@ -217,7 +217,7 @@ def _wire_gap_editing(strip: gr.HTML, timing: dict[str, gr.components.Component]
 
 def _wire_job(job: dict, result: dict, page_state: list[gr.components.Component]) -> None:
     """Run, its progress and its end; Cancel, also for a job that still waits for its turn."""
-    dropped = gr.State("")
+    dropped = gr.Textbox(visible="hidden", label="dropped")  # its change takes a waiting job out of the queue
     shown = [result[name] for name in ("status", "video", "facts", "archive", "gallery", "recipe")]
     started = job["run"].click(
         handlers.prepare, page_state, [result["status"], job["run"], job["cancel"]], queue=False, **QUIET
@@ -232,8 +232,7 @@ def _wire_job(job: dict, result: dict, page_state: list[gr.components.Component]
         show_progress_on=result["status"],
         api_visibility="private",
     )
-    running.failure(handlers.failed, None, result["status"], queue=False, **QUIET)
-    running.then(handlers.finish, page_state, [job["run"], job["cancel"]], queue=False, **QUIET)
+    running.then(handlers.finish, page_state, [job["run"], job["cancel"], result["status"]], queue=False, **QUIET)
     job["cancel"].click(handlers.cancel, None, [job["cancel"], result["status"], dropped], queue=False, **QUIET)
     dropped.change(None, cancels=[running])
 

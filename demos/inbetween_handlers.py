@@ -21,6 +21,7 @@ from .web_components import web_text
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples" / "inbetween"
 WAITING = "Drop 2 images or more to see what the video will cost."
 DROPPED = "Cancelled before it began; nothing was made."
+FAILED = "Nothing was made; the message says why."
 LINK = "inbetween"  # the name of the settings in the page's address
 LINK_JS = web_text("link.js").replace("NAME", LINK)
 STARTED_JS = web_text("started.js").replace("LINK_OF", LINK_JS)
@@ -149,22 +150,22 @@ def run(request: gr.Request, files: dict, strip: dict, *rest):
             archive = gr.File(str(result.zip_path) if result.zip_path else None, visible=result.zip_path is not None)
             pictures = gr.Gallery(gallery(result), visible=True)
             yield outcome(result), video, gr.HTML(facts(result), visible=True), archive, pictures, result.recipe
+    except Exception:
+        yield waiting_line(FAILED), *[gr.skip()] * 5
+        raise
     finally:
         _jobs.end(request.session_hash, job)
 
 
-def failed():
-    """What the result's place says where a job ended by an error; the message says why."""
+def finish(request: gr.Request, *page_state):
+    """The buttons after a job, however it ended, and the status of one that never came into the queue."""
     from .inbetween_view import waiting_line
 
-    return waiting_line("Nothing was made; the message says why.")
-
-
-def finish(request: gr.Request, *page_state):
-    """The buttons after a job, however it ended."""
-    _jobs.end(request.session_hash)
+    job = _jobs.end(request.session_hash)
+    refused = job is not None and not job.cancelled.is_set()
     sweep()
-    return describe(request, *page_state)[2], gr.Button(interactive=False)
+    status = waiting_line(FAILED) if refused else gr.skip()
+    return describe(request, *page_state)[2], gr.Button(interactive=False), status
 
 
 def cancel(request: gr.Request):

@@ -156,11 +156,12 @@ class SessionJobs:
                 job.cancelled.set()
             return job
 
-    def end(self, session: str, job: SessionJob | None = None) -> None:
-        """The session's job is over (only `job`, where it is given)."""
+    def end(self, session: str, job: SessionJob | None = None) -> SessionJob | None:
+        """The session's job (only `job`, where it is given) is over; returns it where it was not known to be."""
         with self._lock:
             if job is None or self._jobs.get(session) is job:
-                self._jobs.pop(session, None)
+                return self._jobs.pop(session, None)
+            return None
 
 
 def says_mistakes(handler):

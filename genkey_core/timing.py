@@ -24,6 +24,7 @@ EASING_FORMS = ("linear", *NAMED_BEZIERS, "cubic-bezier(x1, y1, x2, y2)", "steps
 PLAYBACKS = ("once", "loop", "ping-pong")
 
 MAX_DURATION_S = 3600.0  # of one gap or hold
+MAX_FRAMES = 500_000  # of one timeline; what a machine takes is far less
 MAX_STEPS = 1000
 MAX_BEZIER_Y = 10.0  # CSS sets no bound; beyond this a curve has no use
 _TINY = 1e-12
@@ -197,6 +198,12 @@ def timeline(
             )
     looped = playback == "loop"
     total = int(last[-1]) + (0 if looped else 1 + int(_frame_at(end_hold_s, fps)))
+    n_frames = 2 * total - 2 if playback == "ping-pong" else total
+    if n_frames > MAX_FRAMES:  # before any array of that length is made
+        raise InputError(
+            f"frames: at most {MAX_FRAMES:,} can be planned, got {n_frames:,}; "
+            "choose shorter gaps or fewer frames per second."
+        )
     frame = np.arange(total)
     gap = np.clip(np.searchsorted(last, frame, side="left"), 0, len(gaps) - 1)
     u = np.clip((frame - first[gap]) / (last[gap] - first[gap]), 0.0, 1.0)

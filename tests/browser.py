@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,31 @@ def chromium() -> Iterator:
             browser.close()
 
 
+class Held:
+    """Calls to the server that are kept back."""
+
+    def __init__(self, page, word: str):
+        self.page, self.word, self.routes = page, word, []
+
+    def take(self, route) -> None:
+        """Keep a call back where it contains the word."""
+        if self.word in (route.request.post_data or ""):
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+    def wait(self) -> None:
+        """Wait until there is a call to keep back."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.routes and time.monotonic() < deadline:
+            self.page.wait_for_timeout(50)
+        assert self.routes, f"no call with '{self.word}' was made"
+
+    def release(self) -> None:
+        for route in self.routes:
+            route.continue_()
+
+
 class Tab:
     """One visitor with the Inbetween tab open; remembers what the page complained of and where it asked for anything."""
 
@@ -55,7 +81,7 @@ class Tab:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
         self.context.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url)
         self.page.locator(".gk-empty").wait_for()
@@ -72,6 +98,15 @@ class Tab:
         wanted = len(self.names()) + len(paths)
         self.upload(*paths)
         self.until(f"document.querySelectorAll('.gk-key').length === {wanted}")
+
+    @contextmanager
+    def held(self, word: str) -> Iterator[Held]:
+        """Keep back the page's calls that contain this word until the end of the block."""
+        held = Held(self.page, word)
+        self.page.route("**/queue/join*", held.take)
+        yield held
+        held.release()
+        self.page.unroute("**/queue/join*", held.take)
 
     def set(self, field: str, value: object) -> None:
         """Type a number into the field with this element id."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from genkey_core.media.encode import to_yuv420
 
@@ -80,7 +81,7 @@ def write_video(path, images, *, times_s=None, fps=25, codec="libx264", pixel_fo
             elif image.shape[0] % 2 or image.shape[1] % 2 or pixel_format != "yuv420p":
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
             else:
-                frame = to_yuv420(image)
+                frame = to_yuv420(image, VideoReformatter())
             frame.pts = i if times_s is None else round(times_s[i] / tick)
             frame.time_base = tick
             container.mux(stream.encode(frame))

@@ -1,11 +1,14 @@
 """Sound comes as float32 [C S] on the clock of the pictures, whatever file it lies in."""
 
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 from media_samples import clicks, plain, tone, write_sound, write_video
 
 from genkey_core import InputError
-from genkey_core.media import Audio, VideoWriter, encode_png, has_sound, probe, read_audio, save_image
+from genkey_core.media import Audio, VideoWriter, encode_png, has_sound, probe, read_audio, read_frames, save_image
 
 LOSSLESS = {"wav": "pcm_s16le", "flac": "flac"}
 LOSSY = {"mp3": "libmp3lame", "m4a": "aac", "ogg": "libopus", "mkv": "aac"}
@@ -96,6 +99,32 @@ def test_sound_of_a_video_is_on_the_clock_of_its_pictures(tmp_path):
     info = probe(tmp_path / "a.mp4")
     assert (info.has_audio, info.sample_rate, info.n_channels, info.audio_codec) == (True, 48000, 1, "aac")
     assert onsets_s(read_audio(tmp_path / "a.mp4")) == pytest.approx([0.5, 1.2], abs=0.003)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize(("late_s", "hole_s"), [(0.06, 0.0), (0.5, 0.0), (0.0, 0.7), (0.25, 0.4)])
+def test_late_and_interrupted_sound_gets_silence(suffix, late_s, hole_s, tmp_path):
+    """Sound that starts after the pictures, and stops for a while: what follows stays at its time."""
+    path, rate = tmp_path / f"a.{suffix}", 48000
+    blocks = clicks([0.3, 1.3], 2.0, rate)[:, : 90 * 1024].reshape(1, -1, 1024)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=rate, layout="mono")
+        for i in range(50):
+            image = av.VideoFrame.from_ndarray(plain(64, 48), format="rgb24")
+            image.pts, image.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(image))
+        for i in range(blocks.shape[1]):
+            frame = av.AudioFrame.from_ndarray(blocks[:, i], format="fltp", layout="mono")
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = i * 1024 + round((late_s + (hole_s if i * 1024 >= rate else 0)) * rate)
+            container.mux(sound.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    first_s = next(read_frames(path)).time_s
+    wanted = [first_s + 0.3 + late_s, first_s + 1.3 + late_s + hole_s]
+    assert onsets_s(read_audio(path)) == pytest.approx(wanted, abs=0.025 if suffix == "ts" else 0.004)
 
 
 def test_files_without_sound_say_so(tmp_path):

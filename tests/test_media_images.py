@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_samples import BLUE, GREEN, GREY, RED, plain, quadrant_colours, quadrants, write_video
 from PIL import Image, ImageCms
@@ -196,6 +196,7 @@ def test_broken_files_are_sentences(tmp_path):
             assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_decompression_bomb_is_refused_from_its_header(tmp_path):
     """The files promise gigabytes and hold no pixel at all: a decoder that were started would say `damaged`."""
     (tmp_path / "bomb.png").write_bytes(png_chunks(30_000, 30_000))
@@ -214,6 +215,8 @@ def test_a_decompression_bomb_is_refused_from_its_header(tmp_path):
     assert load_image(tmp_path / "a.png", max_pixels=80 * 64).shape == PICTURE.shape
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_files_give_a_picture_or_a_sentence(tmp_path_factory, data):
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"]))
@@ -292,6 +295,7 @@ def test_shrinking_averages_and_does_not_alias():
     assert np.abs(fit_image(stripes, (64, 64)).astype(int)[8:-8, 8:-8] - 128).max() <= 2
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
@@ -344,6 +348,7 @@ def test_output_size_examples(first, aspect, max_side, wanted):
 sides = st.integers(1, 40_000)
 
 
+@settings(deadline=None)
 @given(st.tuples(sides, sides), st.sampled_from(["keep", "16:9", "1:1", "9:16"]), st.integers(16, 4096))
 def test_output_sizes_are_even_bounded_and_of_the_wanted_shape(first, aspect, max_side):
     width, height = output_size(first, aspect, max_side=max_side)
@@ -357,6 +362,7 @@ def test_output_sizes_are_even_bounded_and_of_the_wanted_shape(first, aspect, ma
         assert width * height <= (first[0] + 2) * (first[1] + 2) * 1.02 + 2 * (width + height)
 
 
+@settings(deadline=None)
 @given(st.tuples(sides, sides), st.integers(16, 4096))
 def test_output_size_is_its_own_output_size(first, max_side):
     size = output_size(first, max_side=max_side)

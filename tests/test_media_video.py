@@ -152,6 +152,7 @@ def test_constant_rate_has_the_length_of_the_video(fps, counted_mp4):
 times = st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=30, unique=True).map(sorted)
 
 
+@settings(deadline=None)
 @given(times, st.floats(1, 60), st.floats(0, 4), st.one_of(st.none(), st.floats(0, 5)))
 def test_constant_rate_ticks_are_regular_and_in_order(times_s, fps, start_s, length_s):
     end_s = None if length_s is None else start_s + length_s
@@ -179,6 +180,7 @@ def test_clock_fills_missing_drops_repeated_and_bridges_breaks():
     assert [clock.advance(t) for t in given_s] == pytest.approx(wanted)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False)), max_size=60))
 def test_clock_always_advances(given_s):
     clock = FrameClock(0.04)
@@ -320,7 +322,7 @@ def test_a_cut_off_file_gives_what_it_has_then_a_sentence(suffix, share, tmp_pat
         assert len(times_s) > 75 * share * 0.25
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_damaged_videos_give_frames_or_a_sentence(counted_mp4, tmp_path_factory, data):
     content = bytearray(counted_mp4.read_bytes())

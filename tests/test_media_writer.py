@@ -129,6 +129,7 @@ def test_frame_rates_are_rational(fps, rate, tmp_path):
     assert probe(path).fps == pytest.approx(float(rate), rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 60))
 def test_any_rate_is_near_its_rational(fps):
     rate = frame_rate(fps)
@@ -252,7 +253,7 @@ def test_a_long_unicode_recipe_survives(tmp_path):
 texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=200)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(texts)
 def test_any_text_survives(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "text.mp4"

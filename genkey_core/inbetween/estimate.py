@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,8 @@ _SIZE = (512, 288)  # the size at which the speed is measured, width and height
 _PNG_BYTES_PER_PIXEL = 1.6  # of photographs; drawings take less
 _MP4_BYTES_PER_PIXEL = 0.03
 _FRAMES_IN_MEMORY = 12  # per engine worker: a pair's flows and masks as float32, and frames that wait for the encoder
+_DECODE_BYTES_PER_PIXEL = 10  # while one image is read: its pixels, their copy, and their conversion
+_DECODE_S_PER_MEGAPIXEL = 0.02  # of a PNG, the slowest to read; every image is read twice, to check it and to use it
 _BASE_MEMORY = 150_000_000  # OpenCV, the encoder and its look-ahead
 
 
@@ -44,7 +46,13 @@ def estimate_cost(job: Plan, *, frames_zip: bool = False) -> Cost:
     changes = np.diff(position, prepend=np.nan) != 0
     moving = int(np.count_nonzero(changes & (position > 0) & (position < 1)))
     gaps = 1 + int(np.count_nonzero(np.diff(job.timeline.start) != 0))
-    return cost_of(*job.size, len(position), moving=moving, gaps=gaps, frames_zip=frames_zip)
+    cost = cost_of(*job.size, len(position), moving=moving, gaps=gaps, frames_zip=frames_zip)
+    decoding = _BASE_MEMORY + _DECODE_BYTES_PER_PIXEL * max(job.source_pixels, default=0)
+    return replace(
+        cost,
+        seconds=cost.seconds + 2 * _DECODE_S_PER_MEGAPIXEL * sum(job.source_pixels) / 1e6 * _correction,
+        memory_bytes=max(cost.memory_bytes, decoding),
+    )
 
 
 def cost_of(

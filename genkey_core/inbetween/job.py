@@ -62,6 +62,7 @@ class Plan:
     size: tuple[int, int]  # width, height of the video
     timeline: Timeline
     engine: Engine = field(compare=False)
+    source_pixels: tuple[int, ...] = ()  # of each image, as its file's header says
 
 
 def plan(images: Sequence[str | Path], settings: Settings | None = None) -> Plan:
@@ -72,7 +73,8 @@ def plan(images: Sequence[str | Path], settings: Settings | None = None) -> Plan
     settings = (settings or Settings()).checked().for_keyframes(len(paths))
     sizes = [media.image_size(p) for p in paths]
     size = media.output_size(sizes[0], aspect=settings.aspect, max_side=settings.max_side)
-    return Plan(paths, settings, size, settings.timeline(len(paths)), choose_engine(settings.engine))
+    timeline, engine = settings.timeline(len(paths)), choose_engine(settings.engine)
+    return Plan(paths, settings, size, timeline, engine, tuple(width * height for width, height in sizes))
 
 
 def load_keyframe(path: Path, size: tuple[int, int], settings: Settings) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,14 @@ import av
 import numpy as np
 
 from genkey_core.checks import InputError, boolean, integer, number
-from genkey_core.media.container import audio_stream, open_media, reading, seek_before, zero_s
+from genkey_core.media.container import audio_stream, open_media, reading, zero_s
 from genkey_core.media.files import base_name
 
 MAX_SOUND_S = 2 * 3600.0  # a bound on memory: two hours of 48 kHz stereo are 2.8 GB
 MIN_RATE, MAX_RATE = 4000, 192_000  # Hz
 
-_GAP_S = 0.1  # holes in the timestamps that are longer are filled with silence; shorter ones are rounding
-_PREROLL_S = 1.0  # decoded and thrown away after a seek, so that every codec has settled
+_GAP_S, _BREAK_S = 0.1, 3600.0  # holes in the timestamps between these are filled with silence: shorter ones are
+# rounding, longer ones a break in the file's clock
 _BLOCK = 2**15  # samples
 _MAX_BAD_SHARE = 0.1  # of a file's packets; stray damage in MP3 files is common and inaudible
 
@@ -101,12 +102,10 @@ def open_sound(
 def _decoded(
     container: av.container.InputContainer, stream: av.AudioStream, path: str | os.PathLike, start_s: float
 ) -> Iterator[tuple[float | None, av.AudioFrame]]:
-    """(seconds after `start_s`, frame) for every frame of the stream that can matter from `start_s` on."""
-    stream.thread_type = "AUTO"
+    """(seconds after `start_s`, frame) for every frame. All are decoded: after a seek few files are true to the sample."""
     origin_s = zero_s(container) + start_s
     n_packets = n_bad = 0
     with reading(path):
-        seek_before(container, stream, origin_s - _PREROLL_S)
         for packet in container.demux(stream):
             n_packets += 1
             try:
@@ -128,39 +127,49 @@ def _placed(
     What lies before 0 is dropped, holes become silence.
     """
     position = None  # of the next sample to come, in samples at `rate`; it starts below 0 where frames do
-    resampler = source = None
-    n_channels = 2
-    for time_s, frame in _with_end(frames):
-        if frame is not None and position is None:
-            position = round((time_s or 0.0) * rate)
-            n_channels = 1 if len(frame.layout.channels) == 1 else 2
-            if position > 0:
-                yield np.zeros((n_channels, position if wanted is None else min(position, wanted)), np.float32)
-        changed = frame is None or source != (frame.rate, frame.layout.name, frame.format.name)
-        arrays = [f.to_ndarray() for f in resampler.resample(None)] if resampler and changed else []
-        if frame is not None and changed:
-            layout = "mono" if n_channels == 1 else "stereo"
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-            source = (frame.rate, frame.layout.name, frame.format.name)
-        if frame is not None:
-            hole = 0 if time_s is None else round(time_s * rate) - position - sum(a.shape[1] for a in arrays)
-            if hole > _GAP_S * rate:
-                arrays.append(np.zeros((n_channels, hole), np.float32))
-            frame.pts = None  # the clock is kept here
-            arrays += [f.to_ndarray() for f in resampler.resample(frame)]
-        for array in arrays:
-            kept = array[:, max(0, -position) : None if wanted is None else max(0, wanted - position)]
+    converter = None
+    for time_s, frame in frames:
+        arrives = None if time_s is None else round(time_s * rate)
+        shortest = _GAP_S * rate
+        if converter is None:
+            converter = _Converter(rate, 1 if len(frame.layout.channels) == 1 else 2)
+            position, shortest = min(arrives or 0, 0), 0
+        hole = 0 if arrives is None or not shortest < arrives - position < _BREAK_S * rate else arrives - position
+        for array in itertools.chain(converter.silence(hole), converter.convert(frame)):
+            if wanted is not None and position >= wanted:
+                return
+            yield array[:, max(0, -position) : None if wanted is None else max(0, wanted - position)]
             position += array.shape[1]
-            if kept.shape[1]:
-                yield kept
-        if wanted is not None and position is not None and position >= wanted:
-            return
+    for array in converter.rest() if converter else ():
+        yield array[:, max(0, -position) : None if wanted is None else max(0, wanted - position)]
+        position += array.shape[1]
 
 
-def _with_end(frames: Iterator[tuple[float | None, av.AudioFrame]]) -> Iterator[tuple]:
-    """The frames, then (None, None), at which the resampler gives out what it still holds."""
-    yield from frames
-    yield None, None
+class _Converter:
+    """Frames of any format, also one that changes on the way -> float32 [C S] at one rate."""
+
+    def __init__(self, rate: int, n_channels: int):
+        self._rate, self._n_channels = rate, n_channels
+        self._resampler: av.AudioResampler | None = None
+        self._source: tuple | None = None
+
+    def convert(self, frame: av.AudioFrame) -> list[np.ndarray]:
+        source = (frame.sample_rate, frame.layout.name, frame.format.name)
+        before = self.rest() if source != self._source else []
+        if source != self._source:
+            layout = "mono" if self._n_channels == 1 else "stereo"
+            self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
+            self._source = source
+        frame.pts = None  # the clock is kept by the caller
+        return before + [converted.to_ndarray() for converted in self._resampler.resample(frame)]
+
+    def rest(self) -> list[np.ndarray]:
+        """What the resampler still holds back."""
+        return [converted.to_ndarray() for converted in self._resampler.resample(None)] if self._resampler else []
+
+    def silence(self, n_samples: int) -> Iterator[np.ndarray]:
+        for start in range(0, n_samples, _BLOCK):
+            yield np.zeros((self._n_channels, min(_BLOCK, n_samples - start)), np.float32)
 
 
 @contextmanager

@@ -19,8 +19,7 @@ DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,m4v,"
     "wav,w64,aiff,caf,flac,mp3,aac,ac3,amr"
 )  # fmt: skip
-# Containers whose timestamps can be trusted after a seek: to a fraction of a frame, and to the sample.
-_EXACT_SEEK = {"video": ("mov", "matroska"), "audio": ("mov",)}
+_EXACT_SEEK = ("mov", "matroska")  # containers whose timestamps can be trusted after a seek
 _WORTH_SEEKING_S = 1.0
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
 
@@ -87,9 +86,9 @@ def zero_s(container: av.container.InputContainer) -> float:
     return max(0.0, (container.start_time or 0) / av.time_base)
 
 
-def seek_before(container: av.container.InputContainer, stream: av.stream.Stream, time_s: float) -> bool:
-    """Go to a point of `stream` at or before `time_s` where that is exact; False, at the start, where it is not."""
-    if time_s <= _WORTH_SEEKING_S or not container.format.name.startswith(_EXACT_SEEK[stream.type]):
+def seek_before(container: av.container.InputContainer, stream: av.VideoStream, time_s: float) -> bool:
+    """Go to a keyframe at or before `time_s`, where that is exact and worth it; False, still at the start, elsewhere."""
+    if time_s <= _WORTH_SEEKING_S or not container.format.name.startswith(_EXACT_SEEK):
         return False
     container.seek(int(time_s / stream.time_base), stream=stream)
     return True

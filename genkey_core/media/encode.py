@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from genkey_core.checks import number
 
@@ -37,27 +37,32 @@ def frame_rate(fps: float | Fraction) -> Fraction:
     return Fraction(value).limit_denominator(1000)
 
 
-def to_yuv420(image: np.ndarray) -> av.VideoFrame:
-    """uint8 [H W 3] with even sides -> a frame in 4:2:0, BT.709, limited range."""
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    return frame.reformat(
+def to_yuv420(image: np.ndarray, scaler: VideoReformatter) -> av.VideoFrame:
+    """uint8 [H W 3] with even sides -> a frame in 4:2:0, BT.709, limited range.
+
+    `scaler` is kept from frame to frame by the caller, one per thread: setting one up costs as much as a frame.
+    """
+    return scaler.reformat(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
         format="yuv420p",
         dst_colorspace=_BT709,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
         interpolation=_TO_YUV,
+        threads=1,
     )
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """A decoded frame of any pixel format -> uint8 [H W 3] at `size` (W, H).
+def to_rgb(frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> np.ndarray:
+    """A decoded frame of any pixel format -> uint8 [H W 3] at `size` (W, H), by a `scaler` as above.
 
     A frame that does not say its matrix is read as BT.709 from 720 lines or 1280 columns up and as BT.601 below, as
     players do. High dynamic range is converted by its matrix alone, without tone mapping.
     """
     guess = _BT709 if frame.height >= 720 or frame.width >= 1280 else _BT601
     full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    converted = frame.reformat(
+    converted = scaler.reformat(
+        frame,
         *size,
         format="rgb24",
         src_colorspace=_MATRICES.get(int(frame.colorspace), guess),
@@ -65,5 +70,6 @@ def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=_TO_RGB,
+        threads=1,
     )
     return converted.to_ndarray()

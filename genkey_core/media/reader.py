@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from genkey_core.checks import InputError, number
 from genkey_core.media.clock import FrameClock, constant_rate
-from genkey_core.media.container import open_media, reading, seek_before, video_stream, zero_s
+from genkey_core.media.container import MAX_VIDEO_PIXELS, open_media, reading, seek_before, video_stream, zero_s
 from genkey_core.media.encode import MAX_FPS, MIN_FPS, to_rgb
 from genkey_core.media.files import base_name
 
@@ -62,7 +63,7 @@ def read_frames(
     size than the first is scaled to it. Interlaced video is not deinterlaced.
 
     With `fps`, a variable rate becomes constant: frame i lies at `start_s` + i / fps and shows the source frame
-    nearest in time by the rule of `clock.constant_rate`.
+    nearest in time by the rule of `clock.constant_rate`. Repeated frames share one array: copy before writing into it.
 
     Raises InputError: at once for the options, at the first frame for a file that is no video, and after the last
     readable frame for one that is damaged or cut off.
@@ -87,9 +88,10 @@ def first_turn(frame: av.VideoFrame) -> Turn:
 
 
 def square_size(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[int, int]:
-    """(W, H) of the stored frame with square pixels: a wide pixel widens the picture."""
-    ratio = float(stream.sample_aspect_ratio or 1)
-    return (round(frame.width * ratio) if 0.25 <= ratio <= 4 else frame.width), frame.height
+    """(W, H) of the stored frame with square pixels: a wide pixel widens the picture, within reason."""
+    width = round(frame.width * float(stream.sample_aspect_ratio or 1))
+    believable = frame.width / 4 <= width <= frame.width * 4 and width * frame.height <= MAX_VIDEO_PIXELS
+    return (width if believable else frame.width), frame.height
 
 
 def nominal_step_s(stream: av.VideoStream) -> float:
@@ -98,10 +100,24 @@ def nominal_step_s(stream: av.VideoStream) -> float:
     return min(float(1 / rate), _LONGEST_STEP_S) if rate else 1 / 25
 
 
+class _SeekMissed(Exception):
+    """A seek led past the wanted time: the file has to be read from its start."""
+
+
 def _frames(path: str | os.PathLike, start_s: float, end_s: float | None, fps: float | None) -> Iterator[Frame]:
+    try:
+        yield from _frames_after_seek(path, start_s, end_s, fps, seek=True)
+    except _SeekMissed:
+        yield from _frames_after_seek(path, start_s, end_s, fps, seek=False)
+
+
+def _frames_after_seek(
+    path: str | os.PathLike, start_s: float, end_s: float | None, fps: float | None, *, seek: bool
+) -> Iterator[Frame]:
+    scaler = VideoReformatter()
     with open_media(path) as container:
         stream = video_stream(container, path)
-        decoded = _timed(container, stream, path, start_s)
+        decoded = _timed(container, stream, path, start_s if seek else 0.0)
         if fps is not None:
             chosen = constant_rate(decoded, fps=fps, start_s=start_s, end_s=end_s)
         else:
@@ -111,7 +127,7 @@ def _frames(path: str | os.PathLike, start_s: float, end_s: float | None, fps: f
             if turn is None:
                 turn, size = first_turn(frame), square_size(stream, frame)
             if frame is not source:
-                source, image = frame, turn.apply(to_rgb(frame, size))
+                source, image = frame, turn.apply(to_rgb(frame, size, scaler))
             yield Frame(time_s, image)
 
 
@@ -125,17 +141,18 @@ def _until(decoded: Iterator[tuple], end_s: float | None) -> Iterator[tuple]:
 def _timed(
     container: av.container.InputContainer, stream: av.VideoStream, path: str | os.PathLike, start_s: float
 ) -> Iterator[tuple[float, float, av.VideoFrame]]:
-    """(time_s, end_s, frame) for every frame from the one shown at `start_s` on, or earlier ones."""
+    """(time_s, end_s, frame) for every frame from the one shown at `start_s`, or an earlier one, on."""
     origin_s, step_s = zero_s(container), nominal_step_s(stream)
-    sought = seek_before(container, stream, origin_s + start_s)
+    try:
+        sought = seek_before(container, stream, origin_s + start_s)
+    except av.FFmpegError as error:  # some files without an index
+        raise _SeekMissed from error
     clock = FrameClock(step_s)
     end_s, shown = 0.0, False
     for frame in _decoded(container, stream, path):
         file_s = None if frame.pts is None else float(frame.pts * frame.time_base) - origin_s
         if sought and not shown and (file_s is None or file_s > start_s + _SAME_TIME_S):
-            container.seek(0)  # the seek went past the start: read from the beginning instead
-            yield from _timed(container, stream, path, 0.0)
-            return
+            raise _SeekMissed
         time_s = clock.advance(file_s)
         if time_s is None:
             continue

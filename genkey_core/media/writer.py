@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from genkey_core.checks import InputError, choice, integer, number, shown
 from genkey_core.media.audio import Audio, open_sound, sound_of
@@ -36,7 +37,8 @@ class VideoWriter:
 
     `fps` is a float or Fraction in [1, 60]; `size` is (W, H), even, 16 to 4096. `audio` is an `Audio` or the path of
     a file with sound; it is taken from `audio_start_s` on, and cut or continued with silence to the length of the
-    video, n_frames / fps, to the sample. `metadata` gives texts for the keys of METADATA_KEYS; it may
+    video, n_frames / fps, to the sample (a damaged sound file may show only while writing: read it with `read_audio`
+    where it must show before). `metadata` gives texts for the keys of METADATA_KEYS; it may
     be set anew at any time before the block ends. `crf` is H.264's
     quality (0 lossless, 51 worst; 17 is visually lossless).
 
@@ -73,6 +75,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._soundtrack: Soundtrack | None = None
         self._sources = ExitStack()  # the open sound file
+        self._scaler = VideoReformatter()
 
     @property
     def duration_s(self) -> float:
@@ -100,7 +103,7 @@ class VideoWriter:
         check_image(image)
         if (image.shape[1], image.shape[0]) != self.size:
             raise InputError(f"image: {self.size[0]}x{self.size[1]} is needed, got {image.shape[1]}x{image.shape[0]}.")
-        frame = to_yuv420(image)
+        frame = to_yuv420(image, self._scaler)
         frame.pts, frame.time_base = self.n_frames, 1 / self.rate
         self._container.mux(self._video.encode(frame))
         self.n_frames += 1
