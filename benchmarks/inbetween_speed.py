@@ -30,6 +30,7 @@ from genkey_core.inbetween.delta import BackwardDelta, is_backward_key
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "inbetween_speed.md"
 PLAIN, STORED, OURS = "two plain passes", "two UNets, stored maps", "one batch, rotated attention"
+SPLIT = "the same, guidance split in two passes"  # what the 16 and 12 GB memory modes do
 VIDEOS = 2  # per direction: unconditional and conditional
 
 
@@ -46,7 +47,7 @@ class Size:
     width: int
 
 
-MIDDLE = Size("a fifth of SVD's width", (64, 128, 256, 256), (1, 2, 4, 4), 128, 14, 16, 32)
+MIDDLE = Size("a fifth of SVD's width", (64, 128, 256, 256), (1, 2, 4, 4), 128, 14, 16, 16)
 FULL = Size("SVD-XT, 25 frames of 1024x576", (320, 640, 1280, 1280), (5, 10, 20, 20), 1024, 25, 72, 128)
 
 
@@ -54,7 +55,6 @@ class Setup:
     """One size on one device: the UNets and inputs, and the three ways to take a step."""
 
     def __init__(self, size: Size, device: str, dtype: torch.dtype, *, second_unet: bool = True):
-        torch.manual_seed(0)
         unet = UNetSpatioTemporalConditionModel(
             block_out_channels=size.widths,
             num_attention_heads=size.heads,
@@ -87,10 +87,12 @@ class Setup:
             two_unet_step(self.unet, self.second, self.latents, self.t, dict(self.told), dict(self.told))
             for unet, processors in zip((self.unet, self.second), originals, strict=True):
                 unet.set_attn_processor(processors)
-        elif kind == OURS:
-            both = torch.cat([self.latents, self.latents.flip(1)])
-            with self.patch:
-                self._run(both, {name: torch.cat([value, value]) for name, value in self.told.items()})
+        elif kind in (OURS, SPLIT):
+            parts = [slice(None)] if kind == OURS else [slice(0, 1), slice(1, 2)]
+            for part in parts:
+                both = torch.cat([self.latents[part], self.latents[part].flip(1)])
+                with self.patch:
+                    self._run(both, {name: torch.cat([value[part]] * 2) for name, value in self.told.items()})
         else:
             self._run(self.latents, self.told)
             self._run(self.latents.flip(1), self.told)
@@ -104,7 +106,7 @@ class Setup:
         """Memory of all weights a way needs to hold, the backward ones included."""
         first = sum(p.numel() * p.element_size() for p in self.unet.parameters())
         extra = sum(d.numel() for d in self.delta.tensors.values()) * self.unet.conv_in.weight.element_size()
-        return {PLAIN: first, STORED: 2 * first, OURS: first + extra}[kind]
+        return {PLAIN: first, STORED: 2 * first, OURS: first + extra, SPLIT: first + extra}[kind]
 
 
 def seconds(setup: Setup, kind: str, device: str) -> float:
@@ -124,7 +126,7 @@ def seconds(setup: Setup, kind: str, device: str) -> float:
 def measure(size: Size, device: str, dtype: torch.dtype, rounds: int) -> list[str]:
     """Rows of the table for one size: time, its ratio to ours, peak and weight memory."""
     setup = Setup(size, device, dtype)
-    kinds = (PLAIN, STORED, OURS)
+    kinds = (PLAIN, STORED, OURS, SPLIT)
     for kind in kinds:
         setup.step(kind)
     times = {kind: [] for kind in kinds}
@@ -176,6 +178,23 @@ def _highest_resident_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
+def full_size_weights() -> str:
+    """Weight memory at the published size, counted without allocating it."""
+    with torch.device("meta"):
+        unet = UNetSpatioTemporalConditionModel(
+            block_out_channels=FULL.widths, num_attention_heads=FULL.heads, cross_attention_dim=FULL.context
+        )
+    everything = sum(p.numel() for p in unet.parameters())
+    backward = sum(
+        p.numel() for n, p in unet.named_parameters() if is_backward_key(n) and n.endswith(("v.weight", "0.weight"))
+    )
+    return (
+        f"\nAt SVD-XT's size the UNet has {everything / 1e6:.0f} M weights and W_v and W_o of the temporal self-attention "
+        f"are {backward / 1e6:.1f} M of them ({backward / everything:.2%}): one UNet with both takes "
+        f"{(everything + backward) / (2 * everything):.3f} of the memory of two UNets.\n"
+    )
+
+
 HEAD = """# Speed and memory of one dual-directional step
 
 Written by `python -m benchmarks.inbetween_speed`. One step denoises both directions with classifier-free guidance
@@ -202,6 +221,7 @@ def main() -> None:
     rows = measure(MIDDLE, "cpu", torch.float32, given.rounds)
     title = f"\n## {platform.machine()} CPU, one thread, float32: {MIDDLE.name}, {MIDDLE.frames} frames\n"
     text = HEAD.format(rounds=given.rounds) + title + COLUMNS + "\n".join(rows) + "\n"
+    text += full_size_weights()
     device = runtime.best_device()
     if device == "cpu":
         text += "\nThis machine has no GPU; the full size was not measured here.\n"
