@@ -47,7 +47,7 @@ class Size:
     width: int
 
 
-MIDDLE = Size("a fifth of SVD's width", (64, 128, 256, 256), (1, 2, 4, 4), 128, 14, 16, 16)
+MIDDLE = Size("a fifth of SVD's width", (64, 128, 256, 256), (1, 2, 4, 4), 128, 14, 16, 32)
 FULL = Size("SVD-XT, 25 frames of 1024x576", (320, 640, 1280, 1280), (5, 10, 20, 20), 1024, 25, 72, 128)
 
 
