@@ -15,6 +15,15 @@ TINY_UNET = {"in_channels": 8, "out_channels": 4, "block_out_channels": (32, 32)
 TINY_ENCODER = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "patch_size": 56}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from threads, and threads that wait for each other on a busy machine cost minutes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """The configurations shrunk for a test, and a pipeline built from them."""
@@ -155,6 +164,37 @@ def test_batches_drop_conditioning_together_and_tell_speed_to_half(tiny, clips):
     untold = drawn["added_time_ids"][:, 1] == video_model.MOTION_BUCKET
     assert 0.4 < untold.float().mean() < 0.8
     assert (drawn["added_time_ids"][:, 0] == video_model.FPS - 1).all()
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_steps_lower_the_error_in_either_precision(tmp_path, tiny, half):
+    """Steps on one batch at one noise level must fit it better, and reach the kept float32 weights."""
+    encoded = train_video.encode_clips(tiny, train_data.render(range(2), size=16, frames=2))
+    batch = train_video.draw_batch(encoded, np.random.default_rng(0), 2)
+    session = train_loop.Session(tiny.unet, tmp_path / "u.pt", minutes=60, peak_rate=3e-3, average=0.5, half=half)
+    errors = []
+    with video_model.fast_training(session.worker):
+        for _ in range(20):
+            loss, _ = train_video.denoising_loss(session.worker, batch, np.random.default_rng(1))
+            errors.append(loss.item())
+            session.descend(loss)
+    assert np.mean(errors[-3:]) < 0.8 * errors[0]
+    assert tiny.unet.dtype == torch.float32
+    with torch.no_grad():
+        kept = train_video.denoising_loss(tiny.unet, batch, np.random.default_rng(1))[0].item()
+    assert kept < 0.8 * errors[0]
+
+
+def test_backward_finetuning_reads_the_encoded_clips(tmp_path, tiny, clips):
+    from genkey_core.inbetween.clips import LatentClips
+
+    encoded = train_video.encode_clips(tiny, clips)
+    train_video.write_backward_clips(encoded, tmp_path / "clips.safetensors")
+    read = LatentClips.load(tmp_path / "clips.safetensors")
+    assert read.latents.shape == (6, 4, 4, 16, 16)
+    assert read.last_embedding.shape == (6, 1, 64)
+    assert torch.equal(read.last_image, encoded.pictures[:, 1, 0].float())
+    assert torch.equal(read.first_ids[:, 2], encoded.augment[:, 0, 0])
 
 
 def test_a_run_can_be_interrupted_and_taken_up(tmp_path):

@@ -72,7 +72,7 @@ def make_clip(seed: int, *, frames: int = 8, size: int = 64, in_view: bool = Tru
     painter = Painter(size)
     draw_backdrop(painter, backdrop, rng, ground)
     background = painter.image()
-    colour = _contrasting(rng, background, anchors * size / UNITS)
+    colour = _contrasting(rng, kind, background, anchors)
     images, coverage = [], []
     for (x, y), phase in zip(anchors, phases, strict=True):
         frame = Painter(size, painter.canvas)
@@ -138,13 +138,15 @@ def _bounce(time: np.ndarray, *, drop: float, floor: float, keep: float = 0.74) 
     return y
 
 
-def _contrasting(rng, background: np.ndarray, route_px: np.ndarray) -> Colour:
-    """Of six bright colours, the one that stands out most from the backdrop along the mover's route."""
-    size = len(background)
-    x, y = np.clip(np.round(route_px).astype(int), 0, size - 1).T
-    around = np.concatenate([background[np.clip(y - d, 0, size - 1), x] for d in range(0, size // 6, 2)]).astype(float)
+def _contrasting(rng, kind: str, background: np.ndarray, route: np.ndarray) -> Colour:
+    """Of six bright colours, the one that stands out most from the backdrop along the mover's `route` [T 2], units."""
+    size, (_, above, below) = len(background), _REACH[kind]
+    x, y = (route * size / UNITS).T
+    heights = [y - d * size / UNITS for d in np.linspace(-0.7 * below, 0.9 * above, 6)]
+    rows, columns = (np.clip(np.round(v).astype(int), 0, size - 1) for v in (np.stack(heights), x))
+    around = background[rows, columns].reshape(-1, 3).astype(float)
     candidates = [hsv(rng.random(), rng.uniform(0.75, 0.95), rng.uniform(0.7, 0.95)) for _ in range(6)]
-    return max(candidates, key=lambda c: np.percentile(np.abs(around - np.asarray(c)).sum(1), 15))
+    return max(candidates, key=lambda c: np.percentile(np.abs(around - np.asarray(c)).max(1), 10))
 
 
 def _centroids(coverage: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:

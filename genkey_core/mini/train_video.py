@@ -1,7 +1,8 @@
 """Trains the bundled mini video model from nothing: `python -m genkey_core.mini.train_video --stage all --out DIR`.
 
-Stages: `encoders` (autoencoder and image tower, then frozen), `unet` (the video denoiser, on cached latents) and
-`export` (the folder that ships). Each goes on where it stopped with `--resume`. The recipe is Stable Video
+Stages: `vae` and `image_encoder` (then frozen) and `unet` (the video denoiser, on cached latents), which ends by writing
+the folder that ships and the encoded clips for the backward fine-tuning. Each goes on where it stopped with `--resume`,
+and runs on a GPU where there is one, or on several processes under `torchrun`. The recipe is Stable Video
 Diffusion's (arXiv:2311.15127, EDM preconditioning in v-prediction form): the first picture's latent beside the noisy
 ones, with a little noise of its own, its embedding by cross-attention, and frame rate, motion and noise level as added
 ids; conditioning dropped in one clip of ten for guidance.
@@ -76,6 +77,21 @@ def encode_clips(pipeline, clips: train_data.ClipSet, file: Path | None = None, 
     if file is not None:
         save_file(vars(encoded), file)
     return encoded
+
+
+def write_backward_clips(encoded: LatentSet, file: Path) -> None:
+    """Writes `encoded` as the file of encoded clips that `python -m genkey_core.inbetween.finetune --clips` takes."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {"latents": encoded.latents.float()}
+    for end, name in enumerate(("first", "last")):
+        told = encoded.augment[:, end, 0]
+        ids = [torch.full_like(told, FPS - 1), torch.full_like(told, MOTION_BUCKET), told]
+        tensors[f"{name}_image"] = encoded.pictures[:, end, 0].float()
+        tensors[f"{name}_embedding"] = encoded.embeddings[:, end, None].float()
+        tensors[f"{name}_ids"] = torch.stack(ids, 1)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
 
 
 def draw_batch(encoded: LatentSet, rng: np.random.Generator, batch: int) -> dict[str, torch.Tensor]:
@@ -185,19 +201,24 @@ def contact_sheet(truth: np.ndarray, made: np.ndarray, file: Path) -> None:
     sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.BICUBIC).save(file)
 
 
-def run(stage: str, out: Path, *, minutes: float, clips: int, batch: int, rate: float, resume: bool) -> None:
-    """One stage, or all of them with the minutes shared 15 : 3 : 82."""
+def run(
+    stage: str, out: Path, *, minutes: float, clips: int, batch: int, rate: float, resume: bool, pictures: int = 8
+) -> None:
+    """One stage, or all of them with the minutes shared 25 : 5 : 70; `pictures` is the autoencoder's batch."""
     import torch
 
     torch.manual_seed(0)  # fresh weights only; every other draw has its own generator
     pipeline = video_model.build().to(runtime.best_device())
-    shares = {"vae": 0.15, "image_encoder": 0.03, "unet": 0.82} if stage == "all" else dict.fromkeys(_STAGES, 1.0)
+    shares = {"vae": 0.25, "image_encoder": 0.05, "unet": 0.70} if stage == "all" else dict.fromkeys(_STAGES, 1.0)
     share = clips // world()
     data = train_data.render(TRAIN_SEEDS[rank() * share :][:share], out / "clips", frames=FRAMES, size=SIZE)
     for name, part in (("vae", pipeline.vae), ("image_encoder", pipeline.image_encoder)):
         if stage in ("all", name):
-            train = train_encoders.train_vae if name == "vae" else train_encoders.train_image_encoder
-            train(part, data, out, minutes=minutes * shares[name], resume=resume)
+            spent = {"minutes": minutes * shares[name], "resume": resume}
+            if name == "vae":
+                train_encoders.train_vae(part, data, out, batch=pictures, **spent)
+            else:
+                train_encoders.train_image_encoder(part, data, out, **spent)
             if not rank():
                 part.save_pretrained(out / name)
         elif stage == "unet":
@@ -206,6 +227,7 @@ def run(stage: str, out: Path, *, minutes: float, clips: int, batch: int, rate: 
         encoded = encode_clips(pipeline, data, out / f"latents-{rank()}-of-{world()}-{len(data)}.safetensors")
         train_unet(pipeline, encoded, out, minutes=minutes * shares["unet"], resume=resume, batch=batch, rate=rate)
         if not rank():
+            write_backward_clips(encoded, out / "backward-clips.safetensors")
             video_model.export(pipeline, out / "model")
 
 
@@ -219,6 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=120.0, help="planned training time, over all sessions")
     parser.add_argument("--clips", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--pictures", type=int, default=8, help="pictures per step of the autoencoder")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of the denoiser")
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves the choice to torch")
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
@@ -232,7 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
     if "RANK" in os.environ:  # started by torchrun
         torch.distributed.init_process_group()
     run(chosen.stage, chosen.out, minutes=chosen.minutes, clips=chosen.clips, batch=chosen.batch, rate=chosen.rate,
-        resume=chosen.resume)  # fmt: skip
+        resume=chosen.resume, pictures=chosen.pictures)  # fmt: skip
 
 
 if __name__ == "__main__":
