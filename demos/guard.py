@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.processing_utils import save_base64_to_cache
 from gradio.utils import get_upload_folder
 
 from genkey_core.checks import InputError
@@ -147,7 +148,10 @@ class Page(gr.Blocks):
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
         """Every call passes here, of the page, over HTTP and over MCP, before Gradio looks at a file in it."""
         try:
-            inputs = [checked_files(value) for value in inputs]
+            inputs = [
+                checked_files(as_files(value) if isinstance(block, gr.File) else value)
+                for value, block in zip(inputs, block_fn.inputs, strict=True)
+            ]
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except InputError as error:
             raise in_words(error) from error
@@ -158,6 +162,17 @@ class Page(gr.Blocks):
         except Exception as error:
             log.info("an input was refused: %s", type(error).__name__)
             raise in_words(InputError(_UNREADABLE)) from error
+
+
+def as_files(value: object) -> object:
+    """Texts where files are wanted, as MCP clients send them, as files: a path or address of an upload here, or a data: text."""
+    if isinstance(value, list):
+        return [as_files(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.startswith("data:"):
+        value = save_base64_to_cache(value, get_upload_folder())
+    return {"path": value, "meta": {"_type": "gradio.FileData"}}
 
 
 def checked_files(value: object, depth: int = 0) -> object:

@@ -14,6 +14,7 @@ from genkey_core.inbetween.settings import ASPECTS, ENGINES, FITS, MAX_SEED, Set
 from genkey_core.timing import PLAYBACKS
 
 from .jobs import HEAVY, heavy_jobs, job_folder, limits, says_mistakes, sweep
+from .mcp_schemas import image_list, object_list
 
 _PREVIEW_EVERY_S = 0.6
 
@@ -184,11 +185,11 @@ def build_api() -> None:
     """Register the endpoints /inbetween, /inbetween_cost and /inbetween_recipe; their parts are not shown on the page."""
     with gr.Column(visible=False):
         inputs = [
-            gr.File(file_count="multiple", type="filepath", label="images"),
+            image_list("images"),
             gr.Number(1.0, label="duration_s"),
             gr.Textbox("linear", label="easing"),
             gr.Number(0.0, label="hold_s"),
-            gr.JSON(None, label="gaps"),
+            object_list("gaps"),
             gr.Number(24, label="fps"),
             gr.Dropdown(list(ASPECTS), value="keep", label="size"),
             gr.Dropdown(list(FITS), value="letterbox", label="fit"),

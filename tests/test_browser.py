@@ -237,7 +237,7 @@ def test_a_mistake_is_said_and_the_page_goes_on(visit, pictures, tmp_path):
     tab.costs("gap 1: duration: a number is needed")
     tab.set("gap-duration", 0.3)
     tab.costs("4 frames")
-    tab.run()
+    tab.page.dblclick("#inbetween-run")
     tab.finished()
 
 

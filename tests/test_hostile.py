@@ -179,7 +179,8 @@ def file_inputs(own: str) -> dict[str, tuple[object, str]]:
         "own file route": (file_input(f"http://evil.test{API}/file=/etc/passwd"), here),
         "no meta": ({"path": own}, "not of the form"),
         "no path": ({"meta": {"_type": "gradio.FileData"}}, "not of the form"),
-        "text": ("/etc/passwd", "not of the form"),
+        "text": ("/etc/passwd", here),
+        "broken data": ("data:image/png;base64,@@@", "empty"),
         "number": (7, "not of the form"),
     }
 

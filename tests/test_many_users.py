@@ -1,6 +1,8 @@
 """Many visitors at once: everyone their own result, bounded memory, a queue in words, and nothing left of who went away."""
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from hostile_files import noise_png, png
-from hub_server import HubServer
+from hub_server import ROOT, HubServer
 from raw_hub import Visitor, file_input, raw_get
 
 from genkey_core import media, recipe
@@ -222,3 +224,19 @@ def test_waiting_threads_do_not_pile_up(hub):
     """After all the above: no thread of a job that is long gone."""
     wait_until(lambda: not parts(hub))
     assert psutil.Process(hub.process.pid).num_threads() < 40 + 8 * psutil.cpu_count()
+
+
+def test_files_lie_in_a_folder_that_no_other_user_or_program_shares(tmp_path):
+    def folder() -> str:
+        environment = {k: v for k, v in os.environ.items() if k != "GRADIO_TEMP_DIR"} | {"TMPDIR": str(tmp_path)}
+        code = "import demos, gradio.utils; print(gradio.utils.get_upload_folder())"
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    first = folder()
+    assert os.path.dirname(first) == str(tmp_path)
+    assert os.stat(first).st_mode & 0o077 == 0
+    assert folder() == first  # the next start finds, and sweeps, what a killed one left
+    os.chmod(first, 0o777)  # as if somebody had made it first, to read along
+    assert folder() != first
