@@ -23,8 +23,6 @@ from genkey_core.inbetween.svd import (  # noqa: E402
     load_svd,
     memory_mode_for,
     smaller_mode,
-    to_float,
-    to_uint8,
 )
 
 QUICK = SamplingOptions(steps=2, recurrence=1)
@@ -141,15 +139,6 @@ def test_the_full_model_says_that_it_needs_a_gpu(monkeypatch):
         memory_mode_for("cpu")
     monkeypatch.setattr("genkey_core.runtime.available_memory", lambda device: runtime.Memory(ram=1, gpu=24 * 10**9))
     assert memory_mode_for("some GPU").name == "24 GB"
-
-
-def test_frames_and_images_convert_there_and_back(rng):
-    images = rng.integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
-    frames = to_float(images)
-    assert frames.shape == (3, 3, 5, 4)
-    assert -1 <= float(frames.min()) < float(frames.max()) <= 1
-    assert np.array_equal(to_uint8(frames), images)
-    assert int(to_uint8(torch.full((1, 3, 1, 1), 7.0)).max()) == 255
 
 
 def test_running_out_of_memory_names_the_next_smaller_mode(model, keyframes, monkeypatch):

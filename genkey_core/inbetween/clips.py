@@ -18,7 +18,7 @@ from torch import Tensor
 from genkey_core import media
 from genkey_core.checks import InputError, shown
 from genkey_core.inbetween.sampling import SamplingOptions
-from genkey_core.inbetween.svd import StableVideo, to_float
+from genkey_core.inbetween.svd import StableVideo
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -45,14 +45,7 @@ class LatentClips:
 
     def save(self, path: str | Path) -> Path:
         """Write all tensors to one safetensors file."""
-        from safetensors.torch import save_file
-
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        save_file({f.name: getattr(self, f.name).contiguous() for f in fields(self)}, partial)
-        partial.replace(path)
-        return path
+        return media.save_tensors({f.name: getattr(self, f.name) for f in fields(self)}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> LatentClips:
@@ -85,7 +78,7 @@ def encode_clips(
         known = {"size": size, "n_frames": 1, "options": options, "generator": generator}
         first, last = (model.condition(clip[i], **known) for i in (0, -1))
         row = (
-            model.encode_video(to_float(frames)),
+            model.encode_video(media.to_float(frames)),
             first.image_latents[0, 0],
             last.image_latents[0, 0],
             first.embedding[0],

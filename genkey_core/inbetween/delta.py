@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genkey_core import media
 from genkey_core.checks import InputError, shown
 
 if TYPE_CHECKING:
@@ -80,18 +81,10 @@ def extract_delta(
 def save_delta(delta: BackwardDelta, path: str | Path, *, dtype=None) -> Path:
     """Write the difference as one safetensors file; float16 by default, which is small and exact enough."""
     import torch
-    from safetensors.torch import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: value.detach().to("cpu", dtype or torch.float16).contiguous() for name, value in delta.tensors.items()
-    }
-    metadata = {**{k: str(v) for k, v in delta.notes.items()}, "format": FORMAT, "rotated": str(delta.rotated).lower()}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
-    partial.replace(path)
-    return path
+    tensors = {name: value.to(dtype or torch.float16) for name, value in delta.tensors.items()}
+    notes = {**{k: str(v) for k, v in delta.notes.items()}, "format": FORMAT, "rotated": str(delta.rotated).lower()}
+    return media.save_tensors(tensors, path, notes=notes)
 
 
 def load_delta(path: str | Path) -> BackwardDelta:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genkey_core import diffusion
+from genkey_core import diffusion, media
 from genkey_core.checks import InputError, choice, integer, number, shown
 from genkey_core.inbetween.attention import BackwardTraining, training_attention
 from genkey_core.inbetween.clips import LatentClips
@@ -238,19 +238,11 @@ def _identity(options: FinetuneOptions, n_processes: int) -> str:
 
 
 def _save_state(network: BackwardNetwork, optimizer, identity: str, step: int, path: Path) -> None:
-    from safetensors.torch import save_file
-
     tensors = {}
     for name, weight in zip(network.names, network.weights, strict=True):
         kept = optimizer.state[weight]
         tensors |= {f"weight/{name}": weight.detach(), f"m/{name}": kept["exp_avg"], f"v/{name}": kept["exp_avg_sq"]}
-    partial = path.with_name(path.name + ".partial")
-    save_file(
-        {name: value.cpu().contiguous() for name, value in tensors.items()},
-        partial,
-        metadata={"step": str(step), "options": identity},
-    )
-    partial.replace(path)
+    media.save_tensors(tensors, path, notes={"step": str(step), "options": identity})
 
 
 def _resume(network: BackwardNetwork, optimizer, identity: str, path: Path) -> int:

@@ -17,7 +17,8 @@ from genkey_core.inbetween.clips import LatentClips, clips_from_folder, encode_c
 from genkey_core.inbetween.delta import BackwardDelta
 from genkey_core.inbetween.finetune import FinetuneOptions, TrainingStep, finetune, make_accelerator
 from genkey_core.inbetween.sampling import SamplingOptions
-from genkey_core.inbetween.svd import StableVideo, load_svd, to_uint8
+from genkey_core.inbetween.svd import StableVideo, load_svd
+from genkey_core.media import to_uint8
 
 _HELP = {
     "steps": "optimizer steps in all",
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; a user's mistake is one sentence on stderr and exit code 2."""
+    """Run the command; a user's mistake is one sentence on stderr and exit code 1."""
     given = parser().parse_args(arguments)
     try:
         run(given)

@@ -1,7 +1,7 @@
 """Stable Video Diffusion: loading, conditioning on a keyframe, running, decoding, and fitting into memory.
 
 Reads a folder in the Hub's layout (model_index.json, unet/, vae/, image_encoder/, scheduler/, feature_extractor/), be
-it a snapshot of stabilityai/stable-video-diffusion-img2vid(-xt) or the small model that ships with this project
+it a snapshot of stabilityai/stable-video-diffusion-img2vid(-xt) or a small model that `genkey_core.mini` has trained
 (Blattmann et al. 2023; thesis section 5.2.1). Images come in as uint8 [H W 3], frames go out as float [T 3 H W].
 """
 
@@ -24,6 +24,7 @@ from genkey_core.checks import InputError, integer, number, shown
 from genkey_core.inbetween.attention import rotated_attention
 from genkey_core.inbetween.delta import BackwardDelta
 from genkey_core.inbetween.sampling import Condition, SamplingOptions, Step, sample
+from genkey_core.media import to_float
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def choose_memory_mode(free_gb: float) -> MemoryMode:
             return mode
     raise InputError(
         f"memory: the full model needs {MEMORY_MODES[-1].free_gb:g} GB free on the accelerator, "
-        f"it has {free_gb:.1f} GB; the mini and draft engines run without."
+        f"it has {free_gb:.1f} GB; the draft engine runs without."
     )
 
 
@@ -67,7 +68,7 @@ def memory_mode_for(device: str) -> MemoryMode:
     """The fastest mode for what is free on `device` now; InputError where it is no GPU, or too small a one."""
     free = runtime.available_memory(device).gpu
     if free is None:
-        raise InputError("full: a GPU is needed, and this machine has none; the mini and draft engines run without.")
+        raise InputError("full: a GPU is needed, and this machine has none; the draft engine runs without.")
     return choose_memory_mode(free / 1e9)
 
 
@@ -260,7 +261,7 @@ class StableVideo:
                 yield
         except torch.OutOfMemoryError as error:
             smaller = smaller_mode(self.memory)
-            remedy = f"choose the memory mode {smaller.name}" if smaller else "choose fewer frames or the mini engine"
+            remedy = f"choose the memory mode {smaller.name}" if smaller else "choose fewer frames"
             raise OutOfMemoryError(f"memory: it ran out in the mode {self.memory.name}; {remedy}.") from error
 
 
@@ -281,16 +282,6 @@ def latent_painter(condition: Condition, image: np.ndarray, scaling_factor: floa
         return (torch.einsum("tchw,cd->tdhw", unscaled, weights[:-1]) + weights[-1, :, None, None]).clamp(-1, 1)
 
     return paint
-
-
-def to_float(images: np.ndarray) -> Tensor:
-    """uint8 [T H W 3] -> float32 [T 3 H W] in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_uint8(frames: Tensor) -> np.ndarray:
-    """float [T 3 H W] in [-1, 1] -> uint8 [T H W 3]; values outside are cut off."""
-    return ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy(force=True)
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
