@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
+from genkey_core import media  # noqa: E402
 from genkey_core.mini import train_data, train_encoders, train_loop, train_video, video_model  # noqa: E402
 
 TINY_VAE = {"block_out_channels": (32, 32), "down_block_types": ("DownEncoderBlock2D",) * 2, "latent_channels": 4}
@@ -30,7 +31,6 @@ def tiny(monkeypatch):
     monkeypatch.setattr(video_model, "VAE", video_model.VAE | TINY_VAE)
     monkeypatch.setattr(video_model, "UNET", video_model.UNET | TINY_UNET)
     monkeypatch.setattr(video_model, "IMAGE_ENCODER", video_model.IMAGE_ENCODER | TINY_ENCODER)
-    torch.manual_seed(0)
     return video_model.build()
 
 
@@ -76,12 +76,8 @@ def test_clip_pixels_are_what_the_pipeline_shows_its_encoder(tiny, clips):
 
     seen = tiny._encode_image(Image.fromarray(clips.images[0, 0]), "cpu", 1, False)[:, 0]
     with torch.no_grad():
-        ours = tiny.image_encoder(video_model.clip_pixels(video_model.to_model(clips.images[:1, 0]))).image_embeds
+        ours = tiny.image_encoder(video_model.clip_pixels(media.to_float(clips.images[:1, 0]))).image_embeds
     assert torch.allclose(seen, ours, atol=1e-4)
-
-
-def test_pictures_survive_the_way_to_the_model_and_back(clips):
-    assert np.array_equal(video_model.from_model(video_model.to_model(clips.images)), clips.images)
 
 
 def test_fast_training_changes_nothing_and_is_undone(tiny):
@@ -111,7 +107,7 @@ def test_skipping_the_lean_decoders_zero_residuals_is_exact(tiny):
 
 def test_standardised_latents_have_unit_variance_and_decode_alike(tiny, clips):
     frames = clips.images[:, 0]
-    x = video_model.to_model(frames)
+    x = media.to_float(frames)
     with torch.no_grad():
         tiny.vae.quant_conv.bias[:4] += 3.0
         before = tiny.vae.encode(x).latent_dist
@@ -198,7 +194,6 @@ def test_backward_finetuning_reads_the_encoded_clips(tmp_path, tiny, clips):
 
 
 def test_a_run_can_be_interrupted_and_taken_up(tmp_path):
-    torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
     session = train_loop.Session(model, tmp_path / "s.pt", minutes=1.0, peak_rate=0.1, average=0.9)
     for _, x in zip(session.steps(), torch.randn(5, 4, 3), strict=False):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from genkey_core.media import to_float, to_uint8
 from genkey_core.mini.train_data import ATTRIBUTES, ClipSet
 from genkey_core.mini.train_loop import Log, Session, rank
-from genkey_core.mini.video_model import clip_pixels, fast_training, from_model, to_model
+from genkey_core.mini.video_model import clip_pixels, fast_training
 
 KL_WEIGHT = 1e-4
 STANDARDISE_AT = 0.6  # share of the budget after which latents are brought to zero mean and unit variance
@@ -53,7 +54,7 @@ def train_vae(vae, clips: ClipSet, out: Path, *, minutes: float, resume: bool, s
     vae.load_state_dict(session.averaged)
     del vae.standardised
     with torch.no_grad():
-        sample = to_model(clips.images[:: max(1, len(clips) // 64), 0]).to(vae.device)
+        sample = to_float(clips.images[:: max(1, len(clips) // 64), 0]).to(vae.device)
         vae.register_to_config(scaling_factor=round(1 / vae.encode(sample).latent_dist.mean.std().item(), 4))
 
 
@@ -67,7 +68,7 @@ def _draw_frames(rng: np.random.Generator, clips: ClipSet, batch: int):
         frame = clip[rng.integers(len(clip))]
         frames.append(frame)
         moving.append(np.abs(frame - np.median(clip, axis=0)).max(-1) > 24)
-    return to_model(np.stack(frames)), 1.0 + 3.0 * torch.as_tensor(np.stack(moving))[:, None]
+    return to_float(np.stack(frames)), 1.0 + 3.0 * torch.as_tensor(np.stack(moving))[:, None]
 
 
 def keep_levels(vae) -> None:
@@ -135,7 +136,7 @@ def standardise(vae, images: np.ndarray) -> None:
     import torch
 
     with torch.no_grad():
-        z = vae.encode(to_model(images).to(vae.device)).latent_dist.mean
+        z = vae.encode(to_float(images).to(vae.device)).latent_dist.mean
         mean, deviation = z.mean((0, 2, 3)), z.std((0, 2, 3))
         n = len(mean)
         vae.quant_conv.weight[:n] /= deviation.view(-1, 1, 1, 1)
@@ -153,8 +154,8 @@ def reconstruction_psnr(vae, images: np.ndarray) -> float:
     scores = []
     with torch.no_grad():
         for clip in images:
-            z = vae.encode(to_model(clip).to(vae.device)).latent_dist.mode()
-            back = from_model(vae.decode(z, num_frames=len(clip)).sample)
+            z = vae.encode(to_float(clip).to(vae.device)).latent_dist.mode()
+            back = to_uint8(vae.decode(z, num_frames=len(clip)).sample)
             error = np.square(back.astype(np.float64) - clip).mean((1, 2, 3))
             scores.append(10 * np.log10(255**2 / error))
     return float(np.mean(scores))
@@ -175,7 +176,7 @@ def train_image_encoder(encoder, clips: ClipSet, out: Path, *, minutes: float, r
         rng = np.random.default_rng([seed, 2, step, rank()])
         rows, times = rng.integers(len(clips), size=32), rng.integers(clips.images.shape[1], size=32)
         truth = torch.as_tensor(clips.attributes[rows, times]).to(encoder.device)
-        pixels = clip_pixels(to_model(clips.images[rows, times]).to(encoder.device))
+        pixels = clip_pixels(to_float(clips.images[rows, times]).to(encoder.device))
         with torch.autocast(encoder.device.type, torch.bfloat16):
             embedding = encoder(pixels).image_embeds
         read = reader(embedding.float())

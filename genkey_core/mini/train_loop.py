@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-SAVE_EVERY_S = 180.0
+SAVE_EVERY_S = 60.0  # the most that a killed run loses
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Session:
         import torch
 
         self.model, self.file, self.peak_rate, self.average = model, file, peak_rate, average
+        self._align()
         self.optimizer = torch.optim.AdamW(
             model.parameters(), peak_rate, betas=(0.9, 0.99), weight_decay=0.01, foreach=True
         )
@@ -66,12 +67,16 @@ class Session:
 
     def restart_average(self) -> None:
         """Forgets the average so far: the weights have been re-expressed (by the first process, for all)."""
+        self._align()
+        self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def _align(self) -> None:
+        """Gives every process the first one's weights."""
         from torch import distributed
 
         if distributed.is_initialized():
             for value in self.model.state_dict().values():
                 distributed.broadcast(value, 0)
-        self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def resume(self) -> bool:
         """Takes up the run kept in `file`; False where there is none."""

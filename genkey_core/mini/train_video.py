@@ -1,17 +1,20 @@
-"""Trains the bundled mini video model from nothing: `python -m genkey_core.mini.train_video --stage all --out DIR`.
+"""Trains the mini video model from nothing: `python -m genkey_core.mini.train_video --stage all --out DIR`.
 
 Stages: `vae` and `image_encoder` (then frozen) and `unet` (the video denoiser, on cached latents), which ends by writing
-the folder that ships and the encoded clips for the backward fine-tuning. Each goes on where it stopped with `--resume`,
-and runs on a GPU where there is one, or on several processes under `torchrun`. The recipe is Stable Video
-Diffusion's (arXiv:2311.15127, EDM preconditioning in v-prediction form): the first picture's latent beside the noisy
-ones, with a little noise of its own, its embedding by cross-attention, and frame rate, motion and noise level as added
-ids; conditioning dropped in one clip of ten for guidance.
+the model folder and the encoded clips for the backward fine-tuning. Each may be cut off at any time and goes on from its
+last saved state with `--resume`; it runs on a GPU where there is one, or on several CPU processes under `torchrun`.
+How to use it, and what to expect, stands in docs/mini.md. The recipe is Stable Video Diffusion's (arXiv:2311.15127,
+EDM preconditioning in v-prediction form): the first picture's latent beside the noisy ones, with a little noise of its
+own, its embedding by cross-attention, and frame rate, motion and noise level as added ids; conditioning dropped in one
+clip of ten for guidance.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +22,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genkey_core import checks, runtime
+from genkey_core import checks, media, runtime
+from genkey_core.checks import InputError, shown
+from genkey_core.media import to_float, to_uint8
 from genkey_core.mini import train_data, train_encoders, video_model
 from genkey_core.mini.motion_world import TRAIN_SEEDS, VALIDATION_SEEDS
 from genkey_core.mini.train_loop import Log, Session, rank, world
-from genkey_core.mini.video_model import FPS, FRAMES, MOTION_BUCKET, SIZE, clip_pixels, from_model, to_model
+from genkey_core.mini.video_model import FPS, FRAMES, MOTION_BUCKET, SIZE, clip_pixels
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +38,8 @@ LOG_AUGMENT_MEAN, LOG_AUGMENT_STD = -3.5, 0.5  # noise added to the conditioning
 AUGMENTS = 1  # noised encodings of each conditioning picture kept in the cache
 DROP = 0.1
 PREVIEW_EVERY_S = 600.0
+ENCODERS = ("vae", "image_encoder")
+SHARES = {"vae": 0.25, "image_encoder": 0.05, "unet": 0.70}  # of the minutes, where all stages run
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,19 @@ class LatentSet:
 
 
 def encode_clips(pipeline, clips: train_data.ClipSet, file: Path | None = None, *, seed: int = 0) -> LatentSet:
-    """`clips` through the two frozen encoders; read from `file` where it is there."""
+    """`clips` through the two frozen encoders; read from `file` where these very encoders have written it."""
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors import safe_open
 
+    made_by = _fingerprint(pipeline)
     if file is not None and file.exists():
-        return LatentSet(**load_file(file))
+        with safe_open(file, framework="pt") as kept:
+            if (kept.metadata() or {}).get("encoders") == made_by:
+                return LatentSet(**{name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118
     device, generator = pipeline.vae.device, torch.Generator().manual_seed(seed)
     parts = []
     for start in range(0, len(clips), 32):
-        images = to_model(clips.images[start : start + 32]).to(device)  # [B T 3 H W]
+        images = to_float(clips.images[start : start + 32]).to(device)  # [B T 3 H W]
         with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16), train_encoders.lean(pipeline.vae):
             latents = pipeline.vae.encode(images.flatten(0, 1)).latent_dist.mode().unflatten(0, images.shape[:2])
             ends = images[:, [0, -1]]
@@ -75,14 +85,22 @@ def encode_clips(pipeline, clips: train_data.ClipSet, file: Path | None = None, 
     columns = [torch.cat(column).cpu() for column in zip(*parts, strict=True)]
     encoded = LatentSet(*columns, torch.as_tensor(clips.motion_px))
     if file is not None:
-        save_file(vars(encoded), file)
+        media.save_tensors(vars(encoded), file, notes={"encoders": made_by})
     return encoded
+
+
+def _fingerprint(pipeline) -> str:
+    """SHA-256 of all that encoding depends on: both encoders' weights, and the scale of the latents."""
+    digest = hashlib.sha256(str(pipeline.vae.config.scaling_factor).encode())
+    for part in (pipeline.vae, pipeline.image_encoder):
+        for name, value in part.state_dict().items():
+            digest.update(name.encode() + value.numpy(force=True).tobytes())
+    return digest.hexdigest()
 
 
 def write_backward_clips(encoded: LatentSet, file: Path) -> None:
     """Writes `encoded` as the file of encoded clips that `python -m genkey_core.inbetween.finetune --clips` takes."""
     import torch
-    from safetensors.torch import save_file
 
     tensors = {"latents": encoded.latents.float()}
     for end, name in enumerate(("first", "last")):
@@ -91,7 +109,7 @@ def write_backward_clips(encoded: LatentSet, file: Path) -> None:
         tensors[f"{name}_image"] = encoded.pictures[:, end, 0].float()
         tensors[f"{name}_embedding"] = encoded.embeddings[:, end, None].float()
         tensors[f"{name}_ids"] = torch.stack(ids, 1)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+    media.save_tensors(tensors, file)
 
 
 def draw_batch(encoded: LatentSet, rng: np.random.Generator, batch: int) -> dict[str, torch.Tensor]:
@@ -148,7 +166,7 @@ def train_unet(
     session = Session(unet, out / "unet.pt", minutes=minutes, peak_rate=rate, average=0.998, half=True)
     if resume:
         session.resume()
-    log, shown_s = Log(out / "unet.jsonl"), session.budget.spent_s
+    log, shown = Log(out / "unet.jsonl"), session.budget.spent_s // PREVIEW_EVERY_S
     # Eight frames are too few for blockwise attention on a CPU: the plain kernel is faster there.
     plain = sdpa_kernel([SDPBackend.MATH]) if unet.device.type == "cpu" else nullcontext()
     with video_model.fast_training(session.worker), plain:
@@ -158,8 +176,8 @@ def train_unet(
             loss, _ = denoising_loss(session.worker, drawn, rng)
             session.descend(loss)
             log.add(session, loss=loss.item())
-            if session.budget.spent_s - shown_s > PREVIEW_EVERY_S and not rank():
-                shown_s = session.budget.spent_s
+            if session.budget.spent_s // PREVIEW_EVERY_S > shown and not rank():
+                shown = session.budget.spent_s // PREVIEW_EVERY_S
                 _preview(pipeline, session, out / f"preview-{session.budget.step:06d}.png")
     unet.load_state_dict(session.averaged)
 
@@ -189,7 +207,7 @@ def generate(pipeline, first: np.ndarray, *, steps: int = 25, seed: int = 0, **k
         output_type="pt",
         **kwargs,
     ).frames
-    return from_model(video * 2 - 1)
+    return to_uint8(video * 2 - 1)
 
 
 def contact_sheet(truth: np.ndarray, made: np.ndarray, file: Path) -> None:
@@ -205,57 +223,81 @@ def run(
     stage: str, out: Path, *, minutes: float, clips: int, batch: int, rate: float, resume: bool, pictures: int = 8
 ) -> None:
     """One stage, or all of them with the minutes shared 25 : 5 : 70; `pictures` is the autoencoder's batch."""
-    import torch
-
-    torch.manual_seed(0)  # fresh weights only; every other draw has its own generator
+    stages = tuple(SHARES) if stage == "all" else (stage,)
+    minutes_of = {name: minutes * (SHARES[name] if stage == "all" else 1.0) for name in stages}
+    _check_folder(out, stages, resume=resume)
     pipeline = video_model.build().to(runtime.best_device())
-    shares = {"vae": 0.25, "image_encoder": 0.05, "unet": 0.70} if stage == "all" else dict.fromkeys(_STAGES, 1.0)
     share = clips // world()
     data = train_data.render(TRAIN_SEEDS[rank() * share :][:share], out / "clips", frames=FRAMES, size=SIZE)
-    for name, part in (("vae", pipeline.vae), ("image_encoder", pipeline.image_encoder)):
-        if stage in ("all", name):
-            spent = {"minutes": minutes * shares[name], "resume": resume}
-            if name == "vae":
-                train_encoders.train_vae(part, data, out, batch=pictures, **spent)
-            else:
-                train_encoders.train_image_encoder(part, data, out, **spent)
-            if not rank():
-                part.save_pretrained(out / name)
-        elif stage == "unet":
-            pipeline.register_modules(**{name: type(part).from_pretrained(out / name).to(part.device)})
-    if stage in ("all", "unet"):
+    for name in ENCODERS:
+        part = getattr(pipeline, name)
+        if name not in stages:
+            if "unet" in stages:
+                pipeline.register_modules(**{name: type(part).from_pretrained(out / name).to(part.device)})
+            continue
+        spent = {"minutes": minutes_of[name], "resume": resume}
+        if name == "vae":
+            train_encoders.train_vae(part, data, out, batch=pictures, **spent)
+        else:
+            train_encoders.train_image_encoder(part, data, out, **spent)
+        if not rank():
+            part.save_pretrained(out / name)
+    if "unet" in stages:
         encoded = encode_clips(pipeline, data, out / f"latents-{rank()}-of-{world()}-{len(data)}.safetensors")
-        train_unet(pipeline, encoded, out, minutes=minutes * shares["unet"], resume=resume, batch=batch, rate=rate)
+        train_unet(pipeline, encoded, out, minutes=minutes_of["unet"], resume=resume, batch=batch, rate=rate)
         if not rank():
             write_backward_clips(encoded, out / "backward-clips.safetensors")
             video_model.export(pipeline, out / "model")
 
 
-_STAGES = ("vae", "image_encoder", "unet")
+def _check_folder(out: Path, stages: tuple[str, ...], *, resume: bool) -> None:
+    """Raises InputError where the run would overwrite another, or lacks the encoders it builds on."""
+    for stage in stages:
+        if not resume and (out / f"{stage}.pt").exists():
+            raise InputError(f"out: {shown(out.name)} holds a run of {stage}; add --resume, or name another folder.")
+    if stages == ("unet",):
+        for name in ENCODERS:
+            if not (out / name / "config.json").is_file():
+                raise InputError(f"out: {shown(out.name)} holds no trained {name}; run --stage {name} first.")
+
+
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="python -m genkey_core.mini.train_video", description=__doc__.split(":")[0])
+    command.add_argument("--stage", choices=(*SHARES, "all"), default="all")
+    command.add_argument("--out", type=Path, required=True, help="folder for data, checkpoints, previews and logs")
+    command.add_argument("--minutes", type=float, default=120.0, help="planned training time, over all sessions (120)")
+    command.add_argument("--clips", type=int, default=8000, help="clips rendered to train on (8000)")
+    command.add_argument("--batch", type=int, default=12, help="clips per step of the denoiser (12)")
+    command.add_argument("--pictures", type=int, default=8, help="pictures per step of the autoencoder (8)")
+    command.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of the denoiser (0.001)")
+    command.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves the choice to torch")
+    command.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    return command
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m genkey_core.mini.train_video", description=__doc__.split(":")[0])
-    parser.add_argument("--stage", choices=(*_STAGES, "all"), default="all")
-    parser.add_argument("--out", type=Path, required=True, help="folder for data, checkpoints, previews and logs")
-    parser.add_argument("--minutes", type=float, default=120.0, help="planned training time, over all sessions")
-    parser.add_argument("--clips", type=int, default=8000)
-    parser.add_argument("--batch", type=int, default=12)
-    parser.add_argument("--pictures", type=int, default=8, help="pictures per step of the autoencoder")
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of the denoiser")
-    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves the choice to torch")
-    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
-    chosen = parser.parse_args(arguments)
-    checks.number(chosen.minutes, "minutes", low=0.01)
-    checks.integer(chosen.clips, "clips", low=1, high=len(TRAIN_SEEDS))
+    """Run the command; a user's mistake is one sentence on stderr and exit code 1."""
+    chosen = parser().parse_args(arguments)
     import torch
+    from torch import distributed
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
     if "RANK" in os.environ:  # started by torchrun
-        torch.distributed.init_process_group()
-    run(chosen.stage, chosen.out, minutes=chosen.minutes, clips=chosen.clips, batch=chosen.batch, rate=chosen.rate,
-        resume=chosen.resume, pictures=chosen.pictures)  # fmt: skip
+        distributed.init_process_group("gloo")
+    try:
+        checks.number(chosen.minutes, "minutes", low=0.01)
+        checks.integer(chosen.clips, "clips", low=world(), high=len(TRAIN_SEEDS))
+        checks.integer(chosen.batch, "batch", low=1)
+        checks.integer(chosen.pictures, "pictures", low=1)
+        checks.number(chosen.rate, "rate", low=0, high=1)
+        if checks.integer(chosen.threads, "threads", low=0, high=1024):
+            torch.set_num_threads(chosen.threads)
+        run(chosen.stage, chosen.out, minutes=chosen.minutes, clips=chosen.clips, batch=chosen.batch, rate=chosen.rate,
+            resume=chosen.resume, pictures=chosen.pictures)  # fmt: skip
+    except InputError as mistake:
+        sys.exit(f"error: {mistake}")
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING
 
+from genkey_core import runtime
+
 if TYPE_CHECKING:
     import torch
     from diffusers import StableVideoDiffusionPipeline
@@ -71,21 +73,41 @@ SCHEDULER = {
 }
 
 
-def build(
-    *, vae: dict | None = None, unet: dict | None = None, image_encoder: dict | None = None
-) -> StableVideoDiffusionPipeline:
-    """A mini pipeline with fresh weights; each argument overrides entries of that part's configuration."""
+def build(*, seed: int = 0) -> StableVideoDiffusionPipeline:
+    """A mini pipeline with fresh weights; the same seed gives the same ones."""
     import diffusers
     import transformers
 
-    vision = transformers.CLIPVisionConfig(**(IMAGE_ENCODER | (image_encoder or {})))
-    return diffusers.StableVideoDiffusionPipeline(
-        vae=diffusers.AutoencoderKLTemporalDecoder(**(VAE | (vae or {}))),
-        image_encoder=transformers.CLIPVisionModelWithProjection(vision).eval(),
-        unet=diffusers.UNetSpatioTemporalConditionModel(**(UNET | (unet or {}))),
+    pipeline = diffusers.StableVideoDiffusionPipeline(
+        vae=diffusers.AutoencoderKLTemporalDecoder(**VAE),
+        image_encoder=transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**IMAGE_ENCODER)).eval(),
+        unet=diffusers.UNetSpatioTemporalConditionModel(**UNET),
         scheduler=diffusers.EulerDiscreteScheduler(**SCHEDULER),
         feature_extractor=transformers.CLIPImageProcessor(size=224, crop_size=224),
     )
+    generator = runtime.torch_generator(seed)
+    for name in _PARTS:
+        _draw_weights(getattr(pipeline, name), generator)
+    return pipeline
+
+
+def _draw_weights(part: torch.nn.Module, generator: torch.Generator) -> None:
+    """All random weights of `part` anew, by torch's own rule: uniform within 1 / sqrt(inputs); embeddings N(0, 0.02^2).
+
+    torch draws them from its one global generator, which is not ours to seed.
+    """
+    import torch
+
+    with torch.no_grad():
+        for module in part.modules():
+            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv3d):
+                bound = module.weight[0].numel() ** -0.5
+                for weight in module.parameters(recurse=False):
+                    weight.uniform_(-bound, bound, generator=generator)
+            elif isinstance(module, torch.nn.Embedding):
+                module.weight.normal_(0, 0.02, generator=generator)
+            elif hasattr(module, "class_embedding") and isinstance(module.class_embedding, torch.nn.Parameter):
+                module.class_embedding.normal_(0, 0.02, generator=generator)
 
 
 def load(folder: str | Path, **kwargs) -> StableVideoDiffusionPipeline:
@@ -93,7 +115,7 @@ def load(folder: str | Path, **kwargs) -> StableVideoDiffusionPipeline:
     import diffusers
     import torch
 
-    pipeline = diffusers.StableVideoDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, **kwargs)
+    pipeline = diffusers.StableVideoDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, **kwargs)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -127,18 +149,6 @@ def _processor_entries(folder: Path) -> list[tuple[Path, str]]:
 
 _PARTS = ("vae", "unet", "image_encoder")
 _PROCESSOR = "CLIPImageProcessor"
-
-
-def to_model(images) -> torch.Tensor:  # uint8 [... H W 3] -> float32 [... 3 H W] in [-1, 1]
-    """Pictures as the models take them."""
-    import torch
-
-    return torch.as_tensor(images).movedim(-1, -3).float() / 127.5 - 1.0
-
-
-def from_model(images: torch.Tensor):  # float [... 3 H W] in [-1, 1] -> uint8 [... H W 3]
-    """Model output as pictures."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1).numpy(force=True)
 
 
 def clip_pixels(images: torch.Tensor) -> torch.Tensor:  # [B 3 H W] in [-1, 1] -> [B 3 224 224]
