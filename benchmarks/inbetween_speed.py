@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import platform
 import resource
 import statistics
@@ -31,6 +32,7 @@ from genkey_core.inbetween.delta import BackwardDelta, is_backward_key
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "inbetween_speed.md"
 PLAIN, STORED, OURS = "two plain passes", "two UNets, stored maps", "one batch, rotated attention"
 SPLIT = "the same, guidance split in two passes"  # what the 16 and 12 GB memory modes do
+LOADS: list[float] = []  # the machine's load average, after every round
 VIDEOS = 2  # per direction: unconditional and conditional
 
 
@@ -133,6 +135,7 @@ def measure(size: Size, device: str, dtype: torch.dtype, rounds: int) -> list[st
     for _ in range(rounds):
         for kind in kinds:
             times[kind].append(seconds(setup, kind, device))
+        LOADS.append(os.getloadavg()[0])
     weights = {kind: setup.weight_bytes(kind) for kind in kinds}
     del setup
     gc.collect()
@@ -221,6 +224,8 @@ def main() -> None:
     rows = measure(MIDDLE, "cpu", torch.float32, given.rounds)
     title = f"\n## {platform.machine()} CPU, one thread, float32: {MIDDLE.name}, {MIDDLE.frames} frames\n"
     text = HEAD.format(rounds=given.rounds) + title + COLUMNS + "\n".join(rows) + "\n"
+    text += f"\nLoad average of the machine while this ran: {min(LOADS):.1f} to {max(LOADS):.1f}, "
+    text += f"on {os.cpu_count()} processors.\n"
     text += full_size_weights()
     device = runtime.best_device()
     if device == "cpu":
