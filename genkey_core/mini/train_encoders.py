@@ -15,7 +15,7 @@ import numpy as np
 from genkey_core.media import to_float, to_uint8
 from genkey_core.mini.train_data import ATTRIBUTES, ClipSet
 from genkey_core.mini.train_loop import Log, Session, rank
-from genkey_core.mini.video_model import clip_pixels, fast_training
+from genkey_core.mini.video_model import clip_pixels, draw_weights, fast_training
 
 KL_WEIGHT = 1e-4
 STANDARDISE_AT = 0.6  # share of the budget after which latents are brought to zero mean and unit variance
@@ -166,7 +166,9 @@ def train_image_encoder(encoder, clips: ClipSet, out: Path, *, minutes: float, r
     import torch
     from torch.nn import functional
 
-    reader = torch.nn.Linear(encoder.config.projection_dim, ATTRIBUTES).to(encoder.device)
+    reader = torch.nn.Linear(encoder.config.projection_dim, ATTRIBUTES)
+    draw_weights(reader, torch.Generator().manual_seed(seed))
+    reader.to(encoder.device)
     both = torch.nn.ModuleDict({"encoder": encoder, "reader": reader})
     session = Session(both, out / "image_encoder.pt", minutes=minutes, peak_rate=1e-3, average=0.99)
     if resume:

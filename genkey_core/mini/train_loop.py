@@ -146,6 +146,7 @@ class Session:
                 if value.is_floating_point():
                     self.averaged[name].lerp_(value, 1 - keep)
         self.budget.tick()
+        self._agree_on_time()
 
     def _hand_down(self) -> None:
         """Copies the kept weights into the working copy."""
@@ -157,19 +158,27 @@ class Session:
                     used.copy_(kept)
 
     def _share(self) -> None:
-        """Averages gradients, and the time spent, over all processes (`torchrun`); each has drawn its own batch."""
+        """Averages gradients over all processes (`torchrun`); each has drawn its own batch."""
         import torch
         from torch import distributed
 
         if not distributed.is_initialized():
             return
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        spent = torch.tensor([self.budget.spent_s], device=gradients[0].device)
-        flat = torch.cat([spent, *(g.flatten() for g in gradients)]) / distributed.get_world_size()
+        flat = torch.cat([g.flatten() for g in gradients]) / distributed.get_world_size()
         distributed.all_reduce(flat)
-        self.budget.spent_s = flat[0].item()
-        for gradient, shared in zip(gradients, flat[1:].split([g.numel() for g in gradients]), strict=True):
+        for gradient, shared in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(shared.view_as(gradient))
+
+    def _agree_on_time(self) -> None:
+        """The first process's clock counts for all: learning rates and the end of the run must be the same."""
+        import torch
+        from torch import distributed
+
+        if distributed.is_initialized():
+            spent = torch.tensor(self.budget.spent_s, dtype=torch.float64)
+            distributed.broadcast(spent, 0)
+            self.budget.spent_s = spent.item()
 
 
 def rank() -> int:

@@ -61,7 +61,8 @@ def encode_clips(pipeline, clips: train_data.ClipSet, file: Path | None = None, 
     import torch
     from safetensors import safe_open
 
-    made_by = _fingerprint(pipeline)
+    with train_encoders.lean(pipeline.vae):
+        made_by = _fingerprint(pipeline)
     if file is not None and file.exists():
         with safe_open(file, framework="pt") as kept:
             if (kept.metadata() or {}).get("encoders") == made_by:

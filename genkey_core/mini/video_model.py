@@ -87,11 +87,11 @@ def build(*, seed: int = 0) -> StableVideoDiffusionPipeline:
     )
     generator = runtime.torch_generator(seed)
     for name in _PARTS:
-        _draw_weights(getattr(pipeline, name), generator)
+        draw_weights(getattr(pipeline, name), generator)
     return pipeline
 
 
-def _draw_weights(part: torch.nn.Module, generator: torch.Generator) -> None:
+def draw_weights(part: torch.nn.Module, generator: torch.Generator) -> None:
     """All random weights of `part` anew, by torch's own rule: uniform within 1 / sqrt(inputs); embeddings N(0, 0.02^2).
 
     torch draws them from its one global generator, which is not ours to seed.
