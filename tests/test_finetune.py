@@ -184,6 +184,10 @@ def test_the_command_encodes_a_folder_trains_previews_and_goes_on(tmp_path, rng,
         width, height = strip.size
     assert width % N_FRAMES == 0
     assert height > 0
+    assert len(list((tmp_path / "run").glob("clips-*.safetensors"))) == 1  # encoded once for both calls
+    Image.fromarray(picture).save(tmp_path / "clips" / "walk" / f"{N_FRAMES}.png")
+    main([*shared, "--steps=4"])
+    assert len(list((tmp_path / "run").glob("clips-*.safetensors"))) == 2  # other clips are encoded anew
     with pytest.raises(SystemExit, match="no video model was found"):
         main(["--model=nowhere", *shared[1:]])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from dataclasses import fields
 from importlib.util import find_spec
@@ -104,10 +105,13 @@ def run(given: argparse.Namespace) -> None:
 def _clips(model: StableVideo, given: argparse.Namespace, options: FinetuneOptions) -> LatentClips:
     if given.clips.is_file():
         return LatentClips.load(given.clips)
-    cache = given.out / "clips.safetensors"
+    n_frames = given.frames or model.native_frames
+    size = model.native_size(1024, 576)
+    # Named by all that the encoded clips depend on, so that other videos or another model are encoded anew.
+    sources = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(given.clips.rglob("*")) if p.is_file()]
+    told = repr((str(given.model), sources, n_frames, size, given.fps, given.per_video, options.seed))
+    cache = given.out / f"clips-{hashlib.sha256(told.encode()).hexdigest()[:12]}.safetensors"
     if not cache.is_file():
-        n_frames = given.frames or model.native_frames
-        size = model.native_size(1024, 576)
         videos = clips_from_folder(given.clips, n_frames=n_frames, size=size, fps=given.fps, per_video=given.per_video)
         generator = torch.Generator().manual_seed(options.seed)
         encode_clips(model, videos, generator=generator).save(cache)
