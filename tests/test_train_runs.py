@@ -48,10 +48,11 @@ def test_a_run_can_be_interrupted_and_taken_up(tmp_path):
     assert torch.allclose(session.averaged["weight"], other.averaged["weight"], atol=1e-5)
 
 
-def test_all_stages_run_from_nothing_to_a_loadable_folder(tmp_path, tiny, monkeypatch):
+def test_all_stages_run_from_nothing_to_a_loadable_folder(tmp_path, tiny, monkeypatch, capsys):
     monkeypatch.setattr(train_video, "FRAMES", 3)
     monkeypatch.setattr(train_video, "SIZE", 32)
     train_video.main(["--stage", "all", "--out", str(tmp_path), "--minutes", "0.01", "--clips", "4", "--batch", "2"])
+    assert "held-out clips at" in capsys.readouterr().out
     assert json.loads((tmp_path / "model" / "model_index.json").read_text())["unet"]
     made = train_video.generate(video_model.load(tmp_path / "model"), np.zeros((1, 32, 32, 3), np.uint8), steps=2)
     assert made.shape == (1, video_model.FRAMES, 32, 32, 3)

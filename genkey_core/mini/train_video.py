@@ -243,6 +243,10 @@ def run(
             train_encoders.train_image_encoder(part, data, out, **spent)
         if not rank():
             part.save_pretrained(out / name)
+            if name == "vae":
+                held_out = train_data.render(VALIDATION_SEEDS[:16], frames=FRAMES, size=SIZE)
+                psnr = train_encoders.reconstruction_psnr(part, held_out.images)
+                print(f"vae reconstructs held-out clips at {psnr:.1f} dB", flush=True)
     if "unet" in stages:
         encoded = encode_clips(pipeline, data, out / f"latents-{rank()}-of-{world()}-{len(data)}.safetensors")
         train_unet(pipeline, encoded, out, minutes=minutes_of["unet"], resume=resume, batch=batch, rate=rate)
