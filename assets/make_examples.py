@@ -148,22 +148,23 @@ def finished(canvas: np.ndarray) -> np.ndarray:
 
 EXAMPLES = {
     "harbour": (
-        [harbour(k / 3) for k in range(4)],
+        [harbour(k / 6) for k in range(7)],
         {
             "gaps": [
-                {"duration_s": 1.25, "easing": "ease-in"},
-                {"duration_s": 1.0, "easing": "linear"},
-                {"duration_s": 1.5, "easing": "ease-out"},
+                {"duration_s": 0.8, "easing": "ease-in"},
+                *[{"duration_s": 0.6, "easing": "linear"}] * 4,
+                {"duration_s": 0.9, "easing": "ease-out"},
             ],
             "end_hold_s": 0.5,
         },
     ),
     "balloon": (
-        [balloon(k / 2) for k in range(3)],
+        [balloon(k / 5) for k in range(6)],
         {
             "gaps": [
-                {"duration_s": 1.2, "easing": "ease-in", "hold_s": 0.3},
-                {"duration_s": 1.2, "easing": "ease-out"},
+                {"duration_s": 0.7, "easing": "ease-in", "hold_s": 0.3},
+                *[{"duration_s": 0.5, "easing": "linear"}] * 3,
+                {"duration_s": 0.7, "easing": "ease-out"},
             ],
             "playback": "ping-pong",
         },

@@ -3,8 +3,10 @@
 Importing it sets what Gradio reads from the environment when it is imported itself.
 """
 
+import ast
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -19,7 +21,11 @@ def _own_folder() -> str:
 
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # users' work is nobody else's business
-if not os.environ.get(
-    "GRADIO_TEMP_DIR"
-):  # by default Gradio shares one folder, and serves it, with every Gradio app here
+# By default Gradio shares one folder, and serves it, with every Gradio app of this machine.
+if not os.environ.get("GRADIO_TEMP_DIR"):
     os.environ["GRADIO_TEMP_DIR"] = _own_folder()
+
+# Gradio parses its own source when it is imported, and Python splits a whole file into lines anew for every class in it;
+# remembering the last few files takes a third off the start of the page (Python 3.11).
+if hasattr(ast, "_splitlines_no_ff"):
+    ast._splitlines_no_ff = lru_cache(maxsize=4)(ast._splitlines_no_ff)

@@ -8,11 +8,14 @@ and fused per pixel by which of them explains the pictures best, in the spirit o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
 MIN_DENSE_SIDE = 16  # below this many pixels a side dense inverse search has no pyramid left
+MIN_MATCHES = 12  # fewer feature matches say nothing about the motion
+_COST_CEILING = 40.0  # grey levels; a worse match is as bad as any other
 _MATCH_RATIO = 0.8  # Lowe's ratio between the best and the second-best descriptor distance
 
 
@@ -33,13 +36,17 @@ def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if size == (w, h):
         return flow
     scale = np.array([size[0] / w, size[1] / h], dtype=np.float32)
-    return cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) * scale
+    return cv2.resize(flow * scale, size, interpolation=cv2.INTER_LINEAR)
 
 
 def match_features(start: np.ndarray, end: np.ndarray, *, n_features: int = 2000) -> tuple[np.ndarray, np.ndarray]:
     """Mutual, unambiguous SIFT matches (Lowe 2004) of two grey uint8 [H W]; points float32 [N 2], [N 2], N may be 0."""
-    sift = cv2.SIFT_create(n_features, contrastThreshold=0.02)
-    (points0, features0), (points1, features1) = sift.detectAndCompute(start, None), sift.detectAndCompute(end, None)
+
+    def detect(picture: np.ndarray) -> tuple[Sequence[cv2.KeyPoint], np.ndarray | None]:
+        return cv2.SIFT_create(n_features, contrastThreshold=0.02).detectAndCompute(picture, None)
+
+    with ThreadPoolExecutor(2) as pool:  # OpenCV gives up the interpreter lock
+        (points0, features0), (points1, features1) = pool.map(detect, (start, end))
     nothing = np.zeros((0, 2), np.float32)
     if features0 is None or features1 is None or min(len(features0), len(features1)) < 2:
         return nothing, nothing
@@ -61,7 +68,7 @@ def global_motion(points0: np.ndarray, points1: np.ndarray, shape: tuple[int, in
     Sane: at least 12 matches and 15 % of them agree, and the picture's corners neither flip, shrink nor grow by more
     than a factor of 2.5 in length. A homography that fails is tried again as a similarity.
     """
-    if len(points0) < 12:
+    if len(points0) < MIN_MATCHES:
         return None
     h, w = shape
     threshold = max(2.0, 0.006 * max(h, w))
@@ -78,7 +85,7 @@ def global_motion(points0: np.ndarray, points1: np.ndarray, shape: tuple[int, in
 def _is_sane(homography: np.ndarray, inliers: np.ndarray, shape: tuple[int, int]) -> bool:
     h, w = shape
     agreeing = int(inliers.sum())
-    if agreeing < max(12, 0.15 * len(inliers)):
+    if agreeing < max(MIN_MATCHES, 0.15 * len(inliers)):
         return False
     corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=np.float64)
     if np.any(np.c_[corners, np.ones(4)] @ homography[2] <= 0.2 * abs(homography[2, 2])):
@@ -104,7 +111,7 @@ def sparse_flow(points: np.ndarray, vectors: np.ndarray, shape: tuple[int, int],
     h, w = shape
     step = max(4, max(h, w) // 80)
     lattice = grid((-(-h // step), -(-w // step))).reshape(-1, 2) * step + (step - 1) / 2
-    distance = np.square(lattice[:, None] - points[None]).sum(-1)  # [L N]
+    distance = np.square(lattice[:, :1] - points[None, :, 0]) + np.square(lattice[:, 1:] - points[None, :, 1])  # [L N]
     nearest = np.argpartition(distance, min(neighbours, len(points) - 1), axis=1)[:, :neighbours]
     vector = np.median(vectors[nearest], axis=1).astype(np.float32)
     field = vector.reshape(-(-h // step), -(-w // step), 2)
@@ -112,38 +119,80 @@ def sparse_flow(points: np.ndarray, vectors: np.ndarray, shape: tuple[int, int],
     return np.ascontiguousarray(padded[:h, :w])
 
 
-def dense_flow(start: np.ndarray, end: np.ndarray, initial: np.ndarray | None = None, *, preset: int = 2) -> np.ndarray:
+def dense_flow(start: np.ndarray, end: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:  # [H W 2]
     """Dense inverse search from `start` to `end`, grey uint8 [H W]; `initial` is taken out by warping `end` first."""
     h, w = start.shape
     if min(h, w) < MIN_DENSE_SIDE:
         return np.zeros((h, w, 2), np.float32) if initial is None else initial
-    search = cv2.DISOpticalFlow_create(preset)
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     if initial is None:
         return search.calc(start, end, None)
     residual = search.calc(start, warp(end, initial), None)
     return residual + warp(initial, residual)
 
 
+def bidirectional_flow(start: np.ndarray, end: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Flow from `start` to `end` and back, uint8 [H W 3]; and the global motion's flow both ways, zero where none is sane.
+
+    Candidates per direction: dense searches that start from stillness, from the global motion and from the matches.
+    The fused flow of each direction, carried over to the other picture, is then a candidate for that one.
+    """
+    grey = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (start, end)]
+    soft = [cv2.GaussianBlur(p, (0, 0), 1.0).astype(np.float32) for p in (start, end)]
+    shape = grey[0].shape
+    points = match_features(*grey)
+    homography = global_motion(*points, shape)
+    base = [np.zeros((*shape, 2), np.float32)] * 2
+    if homography is not None:
+        base = [homography_flow(m, shape) for m in (homography, np.linalg.inv(homography))]
+    with ThreadPoolExecutor(2) as pool:
+
+        def fuse(i: int, candidates: list[np.ndarray]) -> np.ndarray:
+            return fuse_flows(candidates, [photometric_cost(soft[i], soft[1 - i], f) for f in candidates])
+
+        def first(i: int) -> np.ndarray:
+            candidates = [dense_flow(grey[i], grey[1 - i])]
+            if homography is not None:
+                candidates.append(dense_flow(grey[i], grey[1 - i], base[i]))
+            if len(points[0]) >= MIN_MATCHES:
+                spread = sparse_flow(points[i], points[1 - i] - points[i], shape)
+                candidates.append(dense_flow(grey[i], grey[1 - i], spread))
+            return fuse(i, candidates)
+
+        def second(i: int) -> np.ndarray:
+            carried = fill(*splat(-fused[1 - i], np.ones(shape, np.float32), fused[1 - i]))
+            return fuse(i, [fused[i], carried])
+
+        fused = list(pool.map(first, (0, 1)))
+        return list(pool.map(second, (0, 1))), base
+
+
 def photometric_cost(start: np.ndarray, end: np.ndarray, flow: np.ndarray) -> np.ndarray:  # [H W]
-    """How badly `flow` explains two float32 [H W C] feature pictures: smoothed truncated L1, plus leaving the frame."""
-    difference = cv2.absdiff(start, warp(end, flow))
-    cost = np.minimum(difference.mean(2) if difference.ndim == 3 else difference, 40.0)
-    position = grid(flow.shape[:2]) + flow
+    """How badly `flow` explains two float32 [H W 3] pictures, in grey levels: truncated L1, smoothed, at two scales.
+
+    What leaves the picture costs a fixed sum.
+    """
     h, w = flow.shape[:2]
-    outside = (position[..., 0] < -1) | (position[..., 0] > w) | (position[..., 1] < -1) | (position[..., 1] > h)
-    cost[outside] = np.maximum(cost[outside], 20.0)
+    position = grid((h, w)) + flow
+    difference = cv2.absdiff(start, cv2.remap(end, position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    cost = np.minimum(cv2.transform(difference, np.full((1, 3), 1 / 3, np.float32)), _COST_CEILING)
+    cost[outside(position, 1.0)] = np.float32(_COST_CEILING / 2)
     return 0.5 * (cv2.GaussianBlur(cost, (0, 0), 2.0) + cv2.GaussianBlur(cost, (0, 0), 6.0))
 
 
+def outside(position: np.ndarray, margin: float = 0.0) -> np.ndarray:  # [H W] bool
+    """Where `position` [H W 2] lies more than `margin` pixels beyond the border of a picture of that size."""
+    h, w = position.shape[:2]
+    x, y = position[..., 0], position[..., 1]
+    return (x < -margin) | (x > w - 1 + margin) | (y < -margin) | (y > h - 1 + margin)
+
+
 def fuse_flows(flows: Sequence[np.ndarray], costs: Sequence[np.ndarray]) -> np.ndarray:  # [H W 2]
-    """Per pixel the flow of least cost; the choice is smoothed by a median so that it does not speckle."""
-    label = np.argmin(np.stack(costs), axis=0).astype(np.uint8)
-    if min(label.shape) >= 5 and len(flows) == 2:
-        label = cv2.medianBlur(label, 5)
+    """Per pixel the flow [H W 2] of least cost [H W]."""
+    label = np.argmin(np.stack(costs), axis=0)
     fused = flows[0].copy()
     for i in range(1, len(flows)):
-        chosen = label == i
-        fused[chosen] = flows[i][chosen]
+        np.copyto(fused, flows[i], where=(label == i)[..., None])
     return fused
 
 
@@ -156,31 +205,30 @@ def inconsistency(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:  # [
 def splat(values: np.ndarray, weights: np.ndarray, flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Carry `values` [H W C] to the nearest pixel of `(x, y) + flow` and add them up with `weights` [H W].
 
-    Returns the weighted sums float32 [H W C] and the sums of weights [H W] (summation splatting, Niklaus and Liu 2020,
-    of which softmax splatting is the case `weights = exp(importance)`). What lands outside is dropped.
+    Returns the weighted sums float32 [H W C] and the sums of weights [H W]: summation splatting (Niklaus and Liu 2020),
+    of which softmax splatting is the case `weights = exp(importance)`. What lands outside is dropped.
     """
     h, w = weights.shape
-    target = np.rint(grid((h, w)) + flow).astype(np.int32)
-    inside = (target[..., 0] >= 0) & (target[..., 0] < w) & (target[..., 1] >= 0) & (target[..., 1] < h)
-    index = (target[..., 1] * w + target[..., 0])[inside]
-    mass = weights[inside]
-    total = np.bincount(index, mass, minlength=h * w)
-    sums = [np.bincount(index, mass * values[..., c][inside], minlength=h * w) for c in range(values.shape[-1])]
-    return np.stack(sums, axis=-1).reshape(h, w, -1).astype(np.float32), total.reshape(h, w).astype(np.float32)
+    x, y = (np.rint(component).astype(np.int32) for component in cv2.split(grid((h, w)) + flow))
+    inside = np.flatnonzero((x >= 0) & (x < w) & (y >= 0) & (y < h))
+    index = (y * w + x).ravel()[inside]
+    mass = weights.ravel()[inside]
+    sums = np.empty((h, w, values.shape[2]), np.float32)
+    for c in range(values.shape[2]):
+        total = np.bincount(index, mass * values[..., c].ravel()[inside], minlength=h * w)
+        sums[..., c] = total.reshape(h, w)
+    return sums, np.bincount(index, mass, minlength=h * w).reshape(h, w).astype(np.float32)
 
 
-def fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`values / weights` where weights are, smoothly continued from there where they are not (push-pull pyramid).
+def fill(sums: np.ndarray, weights: np.ndarray, *, prior: float = 1e-3) -> np.ndarray:  # [H W 2]
+    """`sums / weights` where there is weight, continued smoothly where there is none (a push-pull pyramid).
 
-    `values` [H W C] are weighted sums, `weights` [H W] their weights, both float32.
+    `sums` float32 [H W 2] are weighted sums, `weights` [H W] their weights; `prior` is the weight of the coarser level.
     """
     h, w = weights.shape
     if max(h, w) <= 2:
-        return np.broadcast_to(values.sum((0, 1)) / max(float(weights.sum()), 1e-12), values.shape).astype(np.float32)
+        return np.broadcast_to(sums.sum((0, 1)) / (float(weights.sum()) + 1e-3), sums.shape).astype(np.float32)
     half = ((w + 1) // 2, (h + 1) // 2)
-    coarse = fill(
-        cv2.resize(values, half, interpolation=cv2.INTER_AREA), cv2.resize(weights, half, interpolation=cv2.INTER_AREA)
-    )
-    coarse = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR).reshape(h, w, -1)
-    prior = 1e-3
-    return (values + prior * coarse) / (weights + prior)[..., None]
+    coarse = fill(*(cv2.resize(field, half, interpolation=cv2.INTER_AREA) for field in (sums, weights)), prior=prior)
+    coarse = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR)
+    return (sums + prior * coarse) / (weights + prior)[..., None]
