@@ -43,6 +43,9 @@ def test_export_is_a_folder_that_svd_loads_and_runs(tmp_path, tiny, clips):
     assert index["feature_extractor"] == ["transformers", "CLIPImageProcessor"]
     assert index["scheduler"] == ["diffusers", "EulerDiscreteScheduler"]
     assert not [p for p in tmp_path.rglob("*") if p.suffix in (".bin", ".pt", ".pkl", ".ckpt")]
+    weights = list(tmp_path.rglob("*.safetensors"))
+    assert len(weights) == 3
+    assert {file.stat().st_mode for file in weights} == {(tmp_path / "model_index.json").stat().st_mode}
     loaded = video_model.load(tmp_path)
     assert loaded.scheduler.config.prediction_type == "v_prediction"
     made = train_video.generate(loaded, clips.images[:2, 0], steps=2, num_frames=3)

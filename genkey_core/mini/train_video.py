@@ -243,6 +243,7 @@ def run(
             train_encoders.train_image_encoder(part, data, out, **spent)
         if not rank():
             part.save_pretrained(out / name)
+            video_model.readable(out / name)
             if name == "vae":
                 held_out = train_data.render(VALIDATION_SEEDS[:16], frames=FRAMES, size=SIZE)
                 psnr = train_encoders.reconstruction_psnr(part, held_out.images)

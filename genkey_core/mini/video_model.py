@@ -131,6 +131,7 @@ def export(pipeline: StableVideoDiffusionPipeline, folder: str | Path) -> None:
         for name in _PARTS:
             getattr(pipeline, name).half()
         pipeline.save_pretrained(folder, safe_serialization=True)
+        readable(folder)
     finally:
         for name in _PARTS:
             part = getattr(pipeline, name).to(torch.float32)
@@ -140,6 +141,12 @@ def export(pipeline: StableVideoDiffusionPipeline, folder: str | Path) -> None:
         entries = json.loads(file.read_text())
         entries[key] = ["transformers", _PROCESSOR] if isinstance(entries.get(key), list) else _PROCESSOR
         file.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
+
+
+def readable(folder: str | Path) -> None:
+    """Gives weights below `folder` the access rights of the JSON beside them: safetensors keeps them to their owner."""
+    for file in Path(folder).rglob("*.safetensors"):
+        file.chmod((file.parent / "config.json").stat().st_mode)
 
 
 def _processor_entries(folder: Path) -> list[tuple[Path, str]]:
