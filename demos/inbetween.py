@@ -51,7 +51,7 @@ def build(page: gr.Blocks) -> None:
         page_state,
         [job["cost"], result["chart"], job["run"], result["link"]],
         trigger_mode="always_last",
-        concurrency_limit=4,
+        concurrency_limit=2,
         **QUIET,
     ).then(None, result["link"], result["link"], js=handlers.LINK_JS, **QUIET)
     restored = [uploads, files, strip, *controls]
@@ -61,7 +61,7 @@ def build(page: gr.Blocks) -> None:
         sources,
         restored,
         trigger_mode="multiple",
-        concurrency_limit=4,
+        concurrency_limit=2,
         show_progress_on=uploads,
         api_visibility="private",
     )

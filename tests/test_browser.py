@@ -24,10 +24,11 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def keyframes(pictures) -> list[Path]:
-    """Real photographs of one dog where they are here, else the painted pictures."""
+def keyframes() -> list[Path]:
+    """Real photographs of one dog where they are here, else bundled keyframes."""
     real = sorted((ROOT.parent / "shared" / "data" / "animals" / "dog_keyframes").glob("*.png"))
-    return real[:3] if len(real) >= 3 else pictures
+    bundled = sorted((ROOT / "assets" / "examples" / "inbetween" / "harbour").glob("*.png"))
+    return (real if len(real) >= 3 else bundled)[:3]
 
 
 @pytest.fixture

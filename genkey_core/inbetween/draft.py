@@ -20,10 +20,7 @@ from genkey_core.checks import InputError, integer, length, number
 _ERROR_SCALE = 9.0  # grey levels of mismatch at which a match loses most of its trust
 _MISS_SCALE = 2.0, 0.05  # pixels, and share of the motion, by which a way there and back may miss
 _TRUST_PRIOR = 0.2  # flow trusted less than this follows its trusted surroundings
-_COVER_SCALE = (
-    3.0,
-    0.1,
-)  # pixels, and share of the motion, by which a thing's own motion may differ from that of its place
+_COVER_SCALE = 3.0, 0.1  # pixels, and share of the motion, by which a thing may move otherwise than its place
 _COVERED_FLOOR = 0.02  # of two covered sources, each still weighs something
 _SHARED_FLOOR = 0.4  # trust that both sources keep, so that a doubtful pixel is a blend rather than a gamble
 
