@@ -11,6 +11,7 @@ from genkey_core.media.framezip import FrameZip
 from genkey_core.media.images import encode_png, fit_image, image_size, load_image, output_size, save_image
 from genkey_core.media.probe import VideoInfo, has_sound, probe, read_metadata
 from genkey_core.media.reader import Frame, read_frames
+from genkey_core.media.tensors import save_tensors, to_float, to_uint8
 from genkey_core.media.writer import VideoWriter
 
 __all__ = [
@@ -33,4 +34,7 @@ __all__ = [
     "read_frames",
     "read_metadata",
     "save_image",
+    "save_tensors",
+    "to_float",
+    "to_uint8",
 ]
