@@ -30,13 +30,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, HubServer(Path(folder)) as hub, chromium() as browser:
         tab = Tab(browser, hub.url, width=SIZE[0], height=SIZE[1])
         tab.page.click("#inbetween-example-harbour")
-        tab.costs("103 frames")
+        tab.costs("111 frames")
         tab.run()
         tab.finished()
         tab.page.locator(".gk-gap").nth(0).click()
         video = "document.querySelector('#inbetween-video video')"
         tab.until(f"{video}.readyState >= 2")
-        tab.page.evaluate(f"{video}.currentTime = {video}.duration * 0.3")
+        tab.page.evaluate(f"{video}.currentTime = {video}.duration * 0.4")
         tab.until(f"!{video}.seeking")
         tab.page.mouse.move(5, 5)
         tab.page.screenshot(path=PICTURE)
