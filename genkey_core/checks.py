@@ -15,7 +15,10 @@ def number(value: object, name: str, *, low: float = -math.inf, high: float = ma
     suffix = f" {unit}" if unit else ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name}: a number is needed, got {shown(value)}.")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        result = math.inf
     if not math.isfinite(result):
         raise InputError(f"{name}: a finite number is needed, got {result}.")
     if not low <= result <= high:

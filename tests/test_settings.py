@@ -60,6 +60,7 @@ def test_any_junk_is_either_good_or_refused_with_a_sentence(values):
         ({"fps": 0}, "fps: must be between 1 and 60, got 0"),
         ({"fps": 1000}, "fps: must be between 1 and 60, got 1000"),
         ({"fps": math.nan}, "fps: a finite number"),
+        ({"fps": 10**400}, "fps: a finite number"),
         ({"gaps": []}, "gaps: between 1 and 24"),
         ({"gaps": [{"duration_s": -2}]}, "gap 1: duration"),
         ({"gaps": [{}, {"duration_s": math.nan}]}, "gap 2: duration"),
