@@ -28,14 +28,14 @@ VAE = {
     "block_out_channels": (64, 64, 96, 96),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "layers_per_block": 1,
-    "latent_channels": 12,
+    "latent_channels": 16,
     "sample_size": SIZE,
     "scaling_factor": 1.0,
 }
 UNET = {
     "sample_size": SIZE // 8,
-    "in_channels": 24,
-    "out_channels": 12,
+    "in_channels": 32,
+    "out_channels": 16,
     "down_block_types": ("CrossAttnDownBlockSpatioTemporal",) * 2,
     "up_block_types": ("CrossAttnUpBlockSpatioTemporal",) * 2,
     "block_out_channels": (64, 96),
