@@ -8,7 +8,8 @@ import pytest
 
 from genkey_core import inbetween, media, recipe
 from genkey_core.checks import InputError
-from genkey_core.inbetween.engines import choose_engine
+from genkey_core.inbetween import engines
+from genkey_core.inbetween.engines import Progress, choose_engine
 from genkey_core.inbetween.job import load_keyframe, stream
 from genkey_core.timing import Gap, timeline
 
@@ -46,6 +47,81 @@ def test_the_stream_shows_each_keyframe_bit_for_bit_at_its_time():
         assert np.array_equal(frames[frame], key)
     assert all(np.array_equal(f, keys[0]) for f in frames[:3])
     assert np.array_equal(frames[-1], keys[2])
+
+
+class Talking(Fade):
+    """Says two things before the first frame of every gap; fails in the gap whose start is in `breaks_at`."""
+
+    def __init__(self, breaks_at=None):
+        self.gaps, self.breaks_at, self.closed = 0, breaks_at, 0
+
+    def between(self, start, end, positions):
+        self.gaps += 1
+        try:
+            for done in (1, 2):
+                yield Progress(done, 2, note="thinking", lasting=done == 2)
+            if self.gaps == self.breaks_at:
+                raise InputError("sampling: the model gave values that are not numbers.")
+            yield from super().between(start, end, positions)
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture
+def talking(monkeypatch):
+    """Makes the engine of the next jobs a Talking one and returns it."""
+
+    def choose(**options):
+        engine = Talking(**options)
+        monkeypatch.setattr(engines, "ENGINES", {"draft": lambda: engine})
+        return engine
+
+    return choose
+
+
+def test_what_the_engine_says_reaches_the_caller_and_does_not_count_as_frames(keyframes, tmp_path, talking):
+    talking()
+    items = list(inbetween.make(keyframes, tmp_path / "o.mp4", inbetween.Settings(fps=8)))
+    said = [item for item in items if isinstance(item, inbetween.Progress)]
+    steps = [item for item in items if isinstance(item, inbetween.Step)]
+    assert [(p.done, p.total) for p in said] == [(1, 2), (2, 2)] * 2
+    assert [s.done for s in steps] == list(range(1, items[-1].frames + 1))
+    assert items.index(said[0]) == 1, "the first keyframe comes before anything is sampled"
+    assert items[-1].complete
+    assert items[-1].notes == ("thinking",)
+
+
+@pytest.mark.parametrize(("said_before", "frames"), [(1, 1), (4, 9)])
+def test_cancelling_between_progress_records_keeps_the_frames_there_are(
+    keyframes, tmp_path, talking, said_before, frames
+):
+    engine, said = talking(), []
+    stopped = lambda: len(said) >= said_before  # noqa: E731
+    for item in inbetween.make(keyframes, tmp_path / "o.mp4", inbetween.Settings(fps=8), cancelled=stopped):
+        said += [item] if isinstance(item, inbetween.Progress) else []
+    assert not item.complete
+    assert item.problem is None
+    assert item.frames == frames == sum(1 for _ in media.read_frames(tmp_path / "o.mp4"))
+    assert engine.closed == engine.gaps
+
+
+def test_an_engine_that_breaks_down_later_leaves_the_finished_gaps_and_says_why(keyframes, tmp_path, talking):
+    talking(breaks_at=2)
+    result = list(inbetween.make(keyframes, tmp_path / "o.mp4", inbetween.Settings(fps=8)))[-1]
+    assert not result.complete
+    assert result.frames == 9
+    assert result.problem == "sampling: the model gave values that are not numbers."
+    assert recipe.read(tmp_path / "o.mp4", method="inbetween")["output"]["problem"] == result.problem
+
+
+def test_an_engine_that_breaks_down_at_once_makes_nothing(keyframes, tmp_path, talking):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    engine = talking(breaks_at=1)
+    with pytest.raises(InputError, match="not numbers"):
+        inbetween.make_video(keyframes, folder / "o.mp4")
+    assert list(folder.iterdir()) == []
+    assert engine.closed == 1
 
 
 def test_ping_pong_and_loop_ask_for_the_right_ends():

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genkey_core import recipe
 from genkey_core.checks import InputError
-from genkey_core.inbetween.settings import ASPECTS, FITS, Settings
+from genkey_core.inbetween.sampling import PRESETS, VARIANTS
+from genkey_core.inbetween.settings import ASPECTS, ENGINES, FITS, MAX_PROMPT, MEMORY, Settings
 from genkey_core.timing import PLAYBACKS
 
 gap = st.fixed_dictionaries(
@@ -28,6 +30,11 @@ good = st.fixed_dictionaries(
         "playback": st.sampled_from(PLAYBACKS),
         "end_hold_s": st.floats(0, 5),
         "seed": st.integers(0, 2**31 - 1),
+        "engine": st.sampled_from(ENGINES),
+        "variant": st.sampled_from(list(VARIANTS)),
+        "preset": st.sampled_from(list(PRESETS)),
+        "prompt": st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_PROMPT),
+        "memory": st.sampled_from(MEMORY),
     }
 )
 
@@ -37,6 +44,18 @@ def test_settings_survive_json(values):
     settings = Settings.from_dict(values)
     assert Settings.from_dict(settings.to_dict()) == settings
     assert len(settings.background) == 7
+
+
+def test_settings_from_before_the_learned_engines_still_load():
+    old = {k: v for k, v in Settings().to_dict().items() if k not in ("variant", "preset", "prompt", "memory")}
+    assert Settings.from_dict(recipe.from_link(recipe.to_link(old))) == Settings()
+
+
+@pytest.mark.parametrize("character", ["\x01", '"', "\U0001f600", "\\"])
+def test_the_longest_prompt_and_most_gaps_fit_a_link(character):
+    gaps = [{"duration_s": 12.3456, "easing": "cubic-bezier(0.123, 0.456, 0.789, 0.123)", "hold_s": 1.25}] * 23
+    settings = Settings.from_dict({"prompt": character * MAX_PROMPT, "gaps": gaps})
+    assert Settings.from_dict(recipe.from_link(recipe.to_link(settings.to_dict()))) == settings
 
 
 junk = st.one_of(
@@ -73,6 +92,12 @@ def test_any_junk_is_either_good_or_refused_with_a_sentence(values):
         ({"background": "red; }"}, "background: a colour"),
         ({"playback": "reverse"}, "playback"),
         ({"engine": "magic"}, "engine"),
+        ({"variant": "best"}, "variant: one of dual"),
+        ({"preset": "slow"}, "preset: one of"),
+        ({"memory": "8 GB"}, "memory mode: one of auto"),
+        ({"prompt": 3}, "prompt: a text is needed"),
+        ({"prompt": "x" * 10_000}, "prompt: at most 2,000 characters are taken, got 10,000; shorten it"),
+        ({"prompt": "half \ud83d"}, "prompt: it holds broken characters"),
         ({"seed": -1}, "seed"),
         ({"fsp": 24}, "'fsp' is not known"),
         ([], "an object"),

@@ -12,6 +12,7 @@ _WHERE = {
     "plan": "job",
     "Step": "job",
     "Result": "job",
+    "Progress": "engines",
     "Settings": "settings",
     "estimate_cost": "estimate",
 }

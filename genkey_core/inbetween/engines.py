@@ -2,6 +2,7 @@
 
 An engine is an object with a `name`, and `between(start, end, positions)`, which yields one uint8 [H W 3] frame per
 position, in order. It is never asked for the positions 0 and 1: those are the keyframes, and they stay untouched.
+Engines that take their time before the first frame say in `Progress` records what they are doing.
 """
 
 from __future__ import annotations
@@ -9,12 +10,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from .. import runtime
+from ..checks import InputError
 from .draft import DraftPair
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an engine says between two frames: how far the gap at hand is, or what it is busy with."""
+
+    done: int  # evaluations of the network made for this gap
+    total: int  # evaluations this gap takes
+    preview: np.ndarray | None = None  # uint8 [h w 3], a small picture of the clip as it is now foreseen
+    note: str = ""  # such as "loading the model"
+    lasting: bool = False  # whether the note belongs to the result too, such as a smaller memory mode
 
 
 class Engine(Protocol):
@@ -22,8 +39,11 @@ class Engine(Protocol):
 
     name: str
 
-    def between(self, start: np.ndarray, end: np.ndarray, positions: np.ndarray) -> Iterator[np.ndarray]:
-        """One frame per position (0 < position < 1), in order. start, end: uint8 [H W 3]; positions: [T]."""
+    def between(self, start: np.ndarray, end: np.ndarray, positions: np.ndarray) -> Iterator[np.ndarray | Progress]:
+        """One frame per position (0 < position < 1), in order. start, end: uint8 [H W 3]; positions: [T].
+
+        Any number of Progress records may stand between the frames; closing the iterator cancels.
+        """
 
 
 class Draft:
@@ -53,9 +73,15 @@ class Draft:
                     future.cancel()
 
 
-ENGINES: dict[str, type] = {"draft": Draft}
+ENGINES = {"draft": Draft}
 
 
-def choose_engine(name: str) -> Engine:
-    """The engine of that name; "auto" is the best one that runs on this machine on a user's own images."""
-    return ENGINES["draft" if name == "auto" else name]()
+def choose_engine(name: str, settings: Settings | None = None) -> Engine:
+    """The engine of that name; "auto" is the best one that runs on this machine on a user's own images.
+
+    Raises InputError where it cannot run here.
+    """
+    name = "draft" if name == "auto" else name
+    if name not in ENGINES:
+        raise InputError(f"engine: {name} cannot run here; choose one of auto, {', '.join(ENGINES)}.")
+    return ENGINES[name]()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from .. import media, recipe
 from ..checks import InputError
 from ..timing import Timeline
 from .drift import DriftMeter
-from .engines import Engine, choose_engine
+from .engines import Engine, Progress, choose_engine
 from .settings import MAX_KEYFRAMES, MIN_KEYFRAMES, Settings
 
 METHOD = "inbetween"
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished video (or, where `complete` is False, the part that was done when it was cancelled)."""
+    """A finished video (or, where `complete` is False, the part that was done when it was cancelled or failed)."""
 
     path: Path
     zip_path: Path | None
@@ -51,6 +51,8 @@ class Result:
     complete: bool
     drift: float | None  # mean CIE76 delta E of the in-betweens' mean colour against the interpolated endpoints'
     elapsed_s: float
+    problem: str | None = None  # why the engine could not go on, where that is why it is not complete
+    notes: tuple[str, ...] = ()  # what the engine had to say on its way, such as a smaller memory mode
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def plan(images: Sequence[str | Path], settings: Settings | None = None) -> Plan
     settings = (settings or Settings()).checked().for_keyframes(len(paths))
     sizes = [media.image_size(p) for p in paths]
     size = media.output_size(sizes[0], aspect=settings.aspect, max_side=settings.max_side)
-    timeline, engine = settings.timeline(len(paths)), choose_engine(settings.engine)
+    timeline, engine = settings.timeline(len(paths)), choose_engine(settings.engine, settings)
     return Plan(paths, settings, size, timeline, engine, tuple(width * height for width, height in sizes))
 
 
@@ -85,11 +87,11 @@ def load_keyframe(path: Path, size: tuple[int, int], settings: Settings) -> np.n
 
 def stream(
     keyframe: Callable[[int], np.ndarray], timeline: Timeline, engine: Engine
-) -> Iterator[tuple[int, int, float, np.ndarray]]:
+) -> Iterator[tuple[int, int, float, np.ndarray] | Progress]:
     """All frames of a timeline, in order, as (start keyframe, end keyframe, position, uint8 [H W 3]).
 
     `keyframe(k)` gives keyframe k. Positions 0 and 1 yield the keyframes themselves, bit for bit. Only the frames of
-    one gap are in work at a time.
+    one gap are in work at a time. What the engine says between frames is passed on; a keyframe comes before that.
     """
     key = np.stack([timeline.start, timeline.end], axis=1)
     first = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1) != 0, axis=1))
@@ -99,14 +101,15 @@ def stream(
         fresh = np.diff(positions, prepend=np.nan) != 0  # a held or stepped frame is made once
         moving = positions[fresh & (positions > 0) & (positions < 1)]
         start, end = keyframe(a), keyframe(b)
-        between = engine.between(start, end, moving)
         image = start
-        for position, is_new in zip(positions, fresh, strict=True):
-            if position in (0.0, 1.0):
-                image = end if position else start
-            elif is_new:
-                image = next(between)
-            yield a, b, float(position), image
+        with closing(engine.between(start, end, moving)) as between:
+            for position, is_new in zip(positions, fresh, strict=True):
+                if position in (0.0, 1.0):
+                    image = end if position else start
+                elif is_new:
+                    while isinstance(image := next(between), Progress):
+                        yield image
+                yield a, b, float(position), image
 
 
 def make(
@@ -117,12 +120,13 @@ def make(
     frames_zip: str | Path | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     names: Sequence[str] | None = None,
-) -> Iterator[Step | Result]:
-    """Make the video at `path`: yields a Step per frame and, last, the Result.
+) -> Iterator[Step | Progress | Result]:
+    """Make the video at `path`: yields a Step per frame, what the engine says in between, and last the Result.
 
     Files appear at their names only when they are whole. Where `cancelled()` turns true, what is done so far becomes the
-    result; closing the generator instead leaves nothing behind. `frames_zip` also writes every frame as PNG, before
-    encoding. `names` are the images' names for the recipe, if not their files'. Raises InputError.
+    result; so it does where the engine cannot go on after frames that it has made, and `problem` then says why. Closing
+    the generator instead leaves nothing behind. `frames_zip` also writes every frame as PNG, before encoding. `names`
+    are the images' names for the recipe, if not their files'. Raises InputError.
     """
     job = plan(images, settings)
     names = list(names or [p.name for p in job.images])
@@ -130,36 +134,50 @@ def make(
     for image in job.images:  # a broken file is reported now, not after minutes
         load_keyframe(image, job.size, job.settings)
     keyframe = lru_cache(maxsize=3)(lambda k: load_keyframe(job.images[k], job.size, job.settings))
-    started, total = time.perf_counter(), len(job.timeline)
-    gallery, drift, done = _Gallery(total), DriftMeter(), 0
+    tally = _Tally(len(job.timeline))
     with ExitStack() as stack:
         writer = stack.enter_context(media.VideoWriter(path, fps=job.settings.fps, size=job.size))
         archive = stack.enter_context(media.FrameZip(frames_zip)) if frames_zip else None
         frames = stream(keyframe, job.timeline, job.engine)
         stack.callback(frames.close)
-        for a, b, position, image in frames:
-            writer.write(image)
-            if archive:
-                archive.write(image)
-            gallery.add(done, image)
-            drift.add(image, keyframe(a), keyframe(b), position, gap=(a, b))
-            done += 1
-            yield Step(done, total, image, time.perf_counter() - started)
+        for item in _until_it_fails(frames, tally):
+            if isinstance(item, Progress):
+                tally.hear(item)
+                yield item
+            else:
+                a, b, position, image = item
+                writer.write(image)
+                if archive:
+                    archive.write(image)
+                tally.add(image, keyframe(a), keyframe(b), position, gap=(a, b))
+                yield Step(tally.done, tally.total, image, tally.elapsed_s)
             if cancelled():
                 break
-        made = _recipe_of(job, inputs, done, drift.mean)
+        made = _recipe_of(job, inputs, tally)
         writer.metadata = {recipe.METADATA_KEY: recipe.to_text(made)}
     yield Result(
         path=Path(path),
         zip_path=Path(frames_zip) if frames_zip else None,
-        gallery=gallery.frames,
+        gallery=tally.gallery,
         recipe=made,
         engine=job.engine.name,
-        frames=done,
-        complete=done == total,
-        drift=drift.mean,
-        elapsed_s=time.perf_counter() - started,
+        frames=tally.done,
+        complete=tally.complete,
+        drift=tally.drift.mean,
+        elapsed_s=tally.elapsed_s,
+        problem=tally.problem,
+        notes=tuple(tally.notes),
     )
+
+
+def _until_it_fails(frames: Iterator, tally: _Tally) -> Iterator:
+    """The stream up to where the engine cannot go on; raises its InputError only where no in-between was made yet."""
+    try:
+        yield from frames
+    except InputError as mistake:
+        if tally.drift.mean is None:
+            raise
+        tally.problem = str(mistake)
 
 
 def make_video(
@@ -172,15 +190,18 @@ def make_video(
     return deque(make(images, path, Settings.from_dict(options), frames_zip=frames_zip), maxlen=1)[0]
 
 
-def _recipe_of(job: Plan, inputs: list[dict], done: int, drift: float | None) -> dict:
+def _recipe_of(job: Plan, inputs: list[dict], tally: _Tally) -> dict:
+    drift = tally.drift.mean
     output = {
-        "frames": done,
-        "complete": done == len(job.timeline),
+        "frames": tally.done,
+        "complete": tally.complete,
         "fps": job.settings.fps,
         "width": job.size[0],
         "height": job.size[1],
         "colour_drift": None if drift is None else round(drift, 3),
     }
+    if tally.problem:
+        output["problem"] = tally.problem
     settings = replace(job.settings, engine=job.engine.name).to_dict()
     return recipe.build(
         method=METHOD,
@@ -192,17 +213,35 @@ def _recipe_of(job: Plan, inputs: list[dict], done: int, drift: float | None) ->
     )
 
 
-class _Gallery:
-    """Keeps a bounded number of frames, evenly over the video, small enough to show."""
+class _Tally:
+    """What is remembered of a run: counts, drift, what was said, and a bounded number of frames to look at."""
 
     def __init__(self, total: int):
-        chosen = np.linspace(0, total - 1, min(total, GALLERY_FRAMES)).round().astype(int)
-        self.wanted = set(chosen.tolist())
-        self.frames: list[tuple[int, np.ndarray]] = []
+        self.total, self.done = total, 0
+        self.drift = DriftMeter()
+        self.problem: str | None = None
+        self.notes: list[str] = []
+        self.gallery: list[tuple[int, np.ndarray]] = []
+        self._wanted = set(np.linspace(0, total - 1, min(total, GALLERY_FRAMES)).round().astype(int).tolist())
+        self._started = time.perf_counter()
 
-    def add(self, number: int, image: np.ndarray) -> None:
-        if number in self.wanted:
-            self.frames.append((number, _shrunk(image)))
+    @property
+    def complete(self) -> bool:
+        return self.done == self.total
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._started
+
+    def add(self, image: np.ndarray, start: np.ndarray, end: np.ndarray, position: float, gap: tuple[int, int]) -> None:
+        if self.done in self._wanted:
+            self.gallery.append((self.done, _shrunk(image)))
+        self.drift.add(image, start, end, position, gap=gap)
+        self.done += 1
+
+    def hear(self, progress: Progress) -> None:
+        if progress.lasting and progress.note not in self.notes:
+            self.notes.append(progress.note)
 
 
 def _shrunk(image: np.ndarray, width: int = 640) -> np.ndarray:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import asdict, dataclass, fields, replace
 
 from ..checks import InputError, choice, integer, length, number, shown
 from ..timing import MAX_DURATION_S, PLAYBACKS, Gap, Timeline, timeline
+from .sampling import PRESETS, VARIANTS
 
 MIN_KEYFRAMES, MAX_KEYFRAMES = 2, 24
-ENGINES = ("auto", "draft")
+ENGINES = ("auto", "draft", "mini", "full", "wan", "ltx")
+MEMORY = ("auto", "40 GB", "24 GB", "16 GB", "12 GB")  # the names of the memory modes in svd.py, the fastest first
+MAX_PROMPT = 2_000  # characters
 ASPECTS = ("keep", "16:9", "1:1", "9:16")
 FITS = ("letterbox", "crop")
 MAX_SEED = 2**31 - 1
@@ -29,6 +33,10 @@ class Settings:
     playback: str = "once"  # once, loop (back to the first keyframe) or ping-pong
     engine: str = "auto"  # which engine makes the in-betweens
     seed: int = 0  # draft is deterministic; learned engines draw from it
+    variant: str = "dual"  # mini and full: how both directions of time are brought together, one of VARIANTS
+    preset: str = "fast"  # mini and full: how many evaluations of the network, fast or quality
+    prompt: str = ""  # wan and ltx: what happens in the video, in words
+    memory: str = "auto"  # engines on a GPU: the memory mode, "auto" goes by what is free
 
     @classmethod
     def from_dict(cls, values: object) -> Settings:
@@ -62,6 +70,10 @@ class Settings:
             playback=choice(self.playback, "playback", PLAYBACKS),
             engine=choice(self.engine, "engine", ENGINES),
             seed=integer(self.seed, "seed", low=0, high=MAX_SEED),
+            variant=choice(self.variant, "variant", VARIANTS),
+            preset=choice(self.preset, "preset", PRESETS),
+            prompt=_prompt(self.prompt),
+            memory=choice(self.memory, "memory mode", MEMORY),
         )
 
     def to_dict(self) -> dict:
@@ -110,6 +122,19 @@ def _gaps(values: object) -> tuple[Gap, ...]:
             raise InputError(f"gap {i}: an object with duration_s, easing and hold_s is needed, got {shown(value)}.")
         gaps.append(Gap.checked(**value, name=f"gap {i}"))
     return tuple(gaps)
+
+
+def _prompt(value: object) -> str:
+    """A prompt of bounded length, without control characters, so that it fits a link whatever it says."""
+    if not isinstance(value, str):
+        raise InputError(f"prompt: a text is needed, got {shown(value)}.")
+    value = value.strip()
+    if len(value) > MAX_PROMPT:
+        raise InputError(f"prompt: at most {MAX_PROMPT:,} characters are taken, got {len(value):,}; shorten it.")
+    kinds = {unicodedata.category(c) for c in value}
+    if "Cs" in kinds:  # half of a character: no file and no link can hold it
+        raise InputError("prompt: it holds broken characters; type it anew.")
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in value)
 
 
 def _colour(value: object) -> str:
