@@ -134,7 +134,7 @@ def _prompt(value: object) -> str:
     kinds = {unicodedata.category(c) for c in value}
     if "Cs" in kinds:  # half of a character: no file and no link can hold it
         raise InputError("prompt: it holds broken characters; type it anew.")
-    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in value)
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in value).strip()
 
 
 def _colour(value: object) -> str:
