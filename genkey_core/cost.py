@@ -17,6 +17,10 @@ class Cost:
     memory_bytes: int  # working memory at the peak
     disk_bytes: int  # all files of the result together
     gpu_quota_s: float = 0.0  # on ZeroGPU: the seconds taken from the visitor's quota
+    engine: str = ""  # which engine makes the result
+    memory_mode: str = ""  # how much speed a model on a GPU gives up for memory
+    download_bytes: int = 0  # weights that have to be fetched first; the time for that is not counted
+    notes: tuple[str, ...] = ()  # sentences for the user
 
     def sentence(self, *, on_zero_gpu: bool = False) -> str:
         """One line for the page."""
@@ -26,6 +30,10 @@ class Cost:
             f"{size_text(self.memory_bytes)} memory",
             f"{size_text(self.disk_bytes)} on disk",
         ]
+        if self.memory_mode:
+            parts.append(f"in the {self.memory_mode} memory mode")
+        if self.download_bytes:
+            parts.append(f"fetches {size_text(self.download_bytes)} first")
         if on_zero_gpu:
             quota = f"{self.gpu_quota_s:.0f} s" if self.gpu_quota_s else "nothing (this engine runs on the CPU)"
             parts.append(f"takes {quota} of your GPU quota")

@@ -73,7 +73,7 @@ def talking(monkeypatch):
 
     def choose(**options):
         engine = Talking(**options)
-        monkeypatch.setattr(engines, "ENGINES", {"draft": lambda: engine})
+        monkeypatch.setattr(engines, "Draft", lambda: engine)
         return engine
 
     return choose

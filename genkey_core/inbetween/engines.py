@@ -7,8 +7,9 @@ Engines that take their time before the first frame say in `Progress` records wh
 
 from __future__ import annotations
 
+import importlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .. import runtime
-from ..checks import InputError
+from ..checks import InputError, shown
 from .draft import DraftPair
 
 if TYPE_CHECKING:
@@ -46,6 +47,41 @@ class Engine(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a learned engine needs, as far as it is known beforehand; every number but the evaluations is an estimate."""
+
+    evaluations: int  # of the network, for one gap
+    evaluation_s: float  # seconds for each
+    gap_s: float = 0.0  # seconds for encoding and decoding one gap
+    once_s: float = 0.0  # seconds for loading, the first time
+    memory_bytes: int = 0  # main memory
+    lease_s: float = 0.0  # seconds of GPU asked for per gap, 0 for an engine that runs on the CPU
+    download_bytes: int = 0  # what has to be fetched first
+    memory_mode: str = ""
+    notes: tuple[str, ...] = ()  # sentences for the cost line
+
+
+class NativeModel(Protocol):
+    """A generator of whole clips, at its own size and length; `learned.Learned` makes an engine of it.
+
+    What cannot run here raises InputError when it is constructed, before anything is loaded or fetched.
+    """
+
+    name: str
+
+    def native(
+        self, start: np.ndarray, end: np.ndarray, *, n_frames: int | None, seed: int
+    ) -> Iterator[Progress | np.ndarray]:
+        """Progress records, and last one clip uint8 [T h w 3] from about `start` to about `end` (uint8 [H W 3])."""
+
+    def frame_counts(self) -> Sequence[int]:
+        """The numbers of frames it can make, rising."""
+
+    def needs(self) -> Needs:
+        """What one gap at the usual number of frames needs here."""
+
+
 class Draft:
     """Training-free motion interpolation at full resolution (`draft.py`); frames are made by all cores, in order."""
 
@@ -58,30 +94,60 @@ class Draft:
         """Frames at `positions`; at most two per worker exist at a time, so memory does not grow with their number."""
         if len(positions) == 0:
             return
-        pair = DraftPair(start, end)
-        waiting: deque = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
-            try:
-                for position in positions:
-                    waiting.append(pool.submit(pair.frame, float(position)))
-                    if len(waiting) >= 2 * self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
+        yield from in_order(DraftPair(start, end).frame, positions, self.workers)
+
+
+def in_order(
+    frame: Callable[[float], np.ndarray], positions: Sequence[float], workers: int | None = None
+) -> Iterator[np.ndarray]:
+    """`frame(position)` of each position, in order, made by `workers` threads that run at most two frames each ahead."""
+    workers = workers or runtime.cpu_count()
+    waiting: deque = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for position in positions:
+                waiting.append(pool.submit(frame, float(position)))
+                if len(waiting) >= 2 * workers:
                     yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
-ENGINES = {"draft": Draft}
+# The native models by the names that settings know: module and class, constructed with the settings.
+_NATIVE = {
+    "mini": ("svd_engine", "Mini"),
+    "full": ("svd_engine", "Full"),
+    "wan": ("text_engine", "Wan"),
+    "ltx": ("text_engine", "LTX"),
+}
 
 
 def choose_engine(name: str, settings: Settings | None = None) -> Engine:
-    """The engine of that name; "auto" is the best one that runs on this machine on a user's own images.
+    """The engine of that name, ready to run; nothing is loaded or fetched yet.
 
-    Raises InputError where it cannot run here.
+    "auto" is the best one for a user's own images on this machine: full where its weights are here and a GPU has room
+    for it, otherwise draft. Raises InputError with the remedy where an engine cannot run here.
     """
-    name = "draft" if name == "auto" else name
-    if name not in ENGINES:
-        raise InputError(f"engine: {name} cannot run here; choose one of auto, {', '.join(ENGINES)}.")
-    return ENGINES[name]()
+    from .settings import Settings
+
+    settings = settings or Settings()
+    if name == "auto":
+        from .svd_engine import full_is_ready
+
+        name = "full" if full_is_ready() else "draft"
+    if name == "draft":
+        return Draft()
+    from .learned import Learned
+
+    return Learned(native_model(name, settings), settings)
+
+
+def native_model(name: str, settings: Settings) -> NativeModel:
+    """The model behind the engine `name`; raises InputError where it cannot run here."""
+    if name not in _NATIVE:
+        raise InputError(f"engine: one of auto, draft, {', '.join(_NATIVE)} is needed, got {shown(name)}.")
+    module, kind = _NATIVE[name]
+    return getattr(importlib.import_module(f".{module}", __package__), kind)(settings)

@@ -14,7 +14,7 @@ import numpy as np
 from .. import media, runtime
 from ..checks import integer
 from ..cost import Cost
-from .engines import Draft
+from .engines import Draft, Needs
 from .job import Plan
 
 _SIZE = (512, 288)  # the size at which the speed is measured, width and height
@@ -24,6 +24,9 @@ _FRAMES_IN_MEMORY = 12  # per engine worker: a pair's flows and masks as float32
 _DECODE_BYTES_PER_PIXEL = 10  # while one image is read: its pixels, their copy, and their conversion
 _DECODE_S_PER_MEGAPIXEL = 0.02  # of a PNG, the slowest to read; every image is read twice, to check it and to use it
 _BASE_MEMORY = 150_000_000  # OpenCV, the encoder and its look-ahead
+_FITTING = (
+    3.0  # a frame of a model's clip, brought to size and locked to the keyframes, over a draft frame of that size
+)
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,40 @@ def estimate_cost(job: Plan, *, frames_zip: bool = False) -> Cost:
     moving = int(np.count_nonzero(changes & (position > 0) & (position < 1)))
     gaps = 1 + int(np.count_nonzero(np.diff(job.timeline.start) != 0))
     cost = cost_of(*job.size, len(position), moving=moving, gaps=gaps, frames_zip=frames_zip)
+    if hasattr(job.engine, "needs"):
+        cost = _with_model(cost, job, moving)
     decoding = _BASE_MEMORY + _DECODE_BYTES_PER_PIXEL * max(job.source_pixels, default=0)
     return replace(
         cost,
         seconds=cost.seconds + 2 * _DECODE_S_PER_MEGAPIXEL * sum(job.source_pixels) / 1e6 * _correction,
         memory_bytes=max(cost.memory_bytes, decoding),
+        engine=job.engine.name,
+    )
+
+
+def _with_model(cost: Cost, job: Plan, moving: int) -> Cost:
+    """`cost` with the sampling of a learned engine: once per pair of keyframes, whichever way it is played."""
+    needs: Needs = job.engine.needs()
+    moves = (job.timeline.position > 0) & (job.timeline.position < 1)
+    ends = np.sort(np.stack([job.timeline.start, job.timeline.end], axis=1)[moves], axis=1)
+    pairs = len(np.unique(ends, axis=0))
+    fitting = (_FITTING - 1) * moving * measured_speed().frame * np.prod(job.size) / 1e6
+    sampling = pairs * (needs.evaluations * needs.evaluation_s + needs.gap_s) + (needs.once_s if pairs else 0)
+    quota = pairs * runtime.quota_seconds(needs.lease_s) if needs.lease_s else 0
+    notes = needs.notes
+    if runtime.on_zero_gpu() and quota > runtime.ZERO_GPU_ANONYMOUS_S:
+        notes += (
+            f"Visitors who are not signed in have about {runtime.ZERO_GPU_ANONYMOUS_S} s of GPU a day; sign in, or take "
+            "fewer keyframes.",
+        )
+    return replace(
+        cost,
+        seconds=cost.seconds + float(fitting) * _correction + sampling,
+        memory_bytes=cost.memory_bytes + needs.memory_bytes,
+        gpu_quota_s=quota,
+        memory_mode=needs.memory_mode,
+        download_bytes=needs.download_bytes,
+        notes=notes,
     )
 
 

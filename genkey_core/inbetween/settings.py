@@ -12,7 +12,7 @@ from .sampling import PRESETS, VARIANTS
 
 MIN_KEYFRAMES, MAX_KEYFRAMES = 2, 24
 ENGINES = ("auto", "draft", "mini", "full", "wan", "ltx")
-MEMORY = ("auto", "40 GB", "24 GB", "16 GB", "12 GB")  # the names of the memory modes in svd.py, the fastest first
+MEMORY = ("auto", "80 GB", "48 GB", "40 GB", "24 GB", "16 GB", "12 GB")  # memory modes by the GPUs they are meant for
 MAX_PROMPT = 2_000  # characters
 ASPECTS = ("keep", "16:9", "1:1", "9:16")
 FITS = ("letterbox", "crop")
@@ -36,7 +36,7 @@ class Settings:
     variant: str = "dual"  # mini and full: how both directions of time are brought together, one of VARIANTS
     preset: str = "fast"  # mini and full: how many evaluations of the network, fast or quality
     prompt: str = ""  # wan and ltx: what happens in the video, in words
-    memory: str = "auto"  # engines on a GPU: the memory mode, "auto" goes by what is free
+    memory: str = "auto"  # engines on a GPU: the memory mode, or the next smaller one it has; auto: by what is free
 
     @classmethod
     def from_dict(cls, values: object) -> Settings:
