@@ -45,6 +45,45 @@ _SVD_FILES = (
 )
 _SVD_LICENCE = "Stability AI Community License"
 
+
+def _sharded(folder: str, stem: str, shards: int) -> tuple[str, ...]:
+    """The weights of a large part: its shards and their index."""
+    names = (f"{stem}-{i:05d}-of-{shards:05d}.safetensors" for i in range(1, shards + 1))
+    return tuple(f"{folder}/{name}" for name in (f"{stem}.safetensors.index.json", *names))
+
+
+# Weights in single precision; of the image processor the half that reads pictures, not its tokenizer.
+_WAN_FILES = (
+    "model_index.json",
+    "image_encoder/config.json",
+    "image_encoder/model.safetensors",
+    "image_processor/preprocessor_config.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    *_sharded("text_encoder", "model", 5),
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer.json",
+    "tokenizer/tokenizer_config.json",
+    "transformer/config.json",
+    *_sharded("transformer", "diffusion_pytorch_model", 14),
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+_LTX_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    *_sharded("text_encoder", "model", 4),
+    "tokenizer/added_tokens.json",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/spiece.model",
+    "tokenizer/tokenizer_config.json",
+    "transformer/config.json",
+    "transformer/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
 CHECKPOINTS = {
     entry.name: entry
     for entry in (
@@ -83,6 +122,28 @@ CHECKPOINTS = {
             ),
             size_bytes=None,
             what="the 14-frame UNet fine-tuned to run motion backwards (thesis ch. 5); only its W_v and W_o differ",
+        ),
+        Checkpoint(
+            name="wan-flf2v",
+            repo_id="Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers",
+            revision="17c30769b1e0b5dcaa1799b117bf20a9c31f59d7",
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers",
+            gated=False,
+            files=_WAN_FILES,
+            size_bytes=90_000_000_000,
+            what="Wan 2.1, 14 billion weights: first and last picture and a prompt to video",
+        ),
+        Checkpoint(
+            name="ltx-video",
+            repo_id="Lightricks/LTX-Video-0.9.5",
+            revision="e58e28c39631af4d1468ee57a853764e11c1d37e",
+            licence="LTX Video OpenRAIL-M",
+            licence_url="https://huggingface.co/Lightricks/LTX-Video-0.9.5/blob/main/ltx-video-2b-v0.9.5.license.txt",
+            gated=False,
+            files=_LTX_FILES,
+            size_bytes=25_400_000_000,
+            what="LTX-Video 0.9.5, 2 billion weights: keyframes and a prompt to video",
         ),
     )
 }
