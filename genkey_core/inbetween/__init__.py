@@ -15,6 +15,8 @@ _WHERE = {
     "Progress": "engines",
     "Settings": "settings",
     "estimate_cost": "estimate",
+    "variants_video": "compare",
+    "Comparison": "compare",
 }
 
 __all__ = sorted(_WHERE)
