@@ -153,3 +153,8 @@ def saved(pipe, folder: Path) -> Path:
     """`folder`, with the pipeline in it as the Hub has it."""
     pipe.save_pretrained(folder, safe_serialization=True)
     return folder
+
+
+def saved_both(root: Path) -> dict[str, Path]:
+    """Folders of both kinds by their names."""
+    return {"wan": saved(tiny_wan(), root / "wan"), "ltx": saved(tiny_ltx(), root / "ltx")}

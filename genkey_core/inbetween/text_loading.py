@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from .. import runtime
 from ..checks import InputError, shown
 from .text_specs import TextSpec, check_packages
 
@@ -27,6 +28,8 @@ def read_pipeline(folder: Path, spec: TextSpec, *, dtype: torch.dtype, bits: int
     check_packages(spec.packages, spec.name)
     known = {"dtype": _dtypes(spec, dtype), "use_safetensors": True, "local_files_only": True}
     if bits < 16:
+        if runtime.best_device() in ("cpu", "mps"):
+            raise InputError(f"{spec.name}: weights of {bits} bits need an NVIDIA GPU; choose another memory mode.")
         known["quantization_config"] = _quantisation(spec, index, dtype, bits)
     try:
         pipe = _pipeline(folder, spec, index, known)
@@ -84,11 +87,19 @@ def _quantisation(spec: TextSpec, index: dict, dtype: torch.dtype, bits: int):
 
 
 def _pipeline(folder: Path, spec: TextSpec, index: dict, known: dict):
-    if spec.name == "ltx":
-        from diffusers import LTXConditionPipeline
+    return _ltx_pipeline(folder, known) if spec.name == "ltx" else _wan_pipeline(folder, index, known)
 
-        return LTXConditionPipeline.from_pretrained(folder, **known)
-    return _wan_pipeline(folder, index, known)
+
+def _ltx_pipeline(folder: Path, known: dict):
+    """LTX-Video; the pipeline brings the final schedule itself, so the scheduler must not shift it once more."""
+    from diffusers import LTXConditionPipeline
+
+    pipe = LTXConditionPipeline.from_pretrained(folder, **known)
+    config = pipe.scheduler.config
+    pipe.scheduler = type(pipe.scheduler).from_config(
+        config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None
+    )
+    return pipe
 
 
 def _wan_pipeline(folder: Path, index: dict, known: dict):

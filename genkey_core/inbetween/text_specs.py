@@ -156,7 +156,8 @@ def choose_text_mode(spec: TextSpec, device: str, wanted: str = "auto") -> TextM
         raise InputError(f"{spec.name}: a GPU is needed, and this machine has none; the draft engine runs without.")
     if wanted != "auto":
         return _named_mode(spec, wanted)
-    quantises = _installed("bitsandbytes") and not runtime.on_zero_gpu()  # it shrinks weights on a GPU that stays
+    # bitsandbytes shrinks weights on a GPU of its kind, which has to stay.
+    quantises = _installed("bitsandbytes") and device != "mps" and not runtime.on_zero_gpu()
     free_gb, ram_gb = memory.gpu / 1e9, memory.ram / 1e9
     for mode in spec.modes:
         if free_gb >= mode.free_gb and ram_gb >= mode.ram_gb and (mode.bits == 16 or quantises):
