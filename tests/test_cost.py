@@ -37,6 +37,12 @@ def test_the_sentence_names_frames_time_memory_disk_and_on_zero_gpu_the_quota():
     assert "takes 90 s of your GPU quota" in leased.sentence(on_zero_gpu=True)
 
 
+def test_the_sentence_names_the_memory_mode_and_what_is_fetched_first():
+    cost = Cost(49, 12.3, 1, 1, memory_mode="16 GB", download_bytes=4_510_000_000)
+    assert cost.sentence().endswith("· in the 16 GB memory mode · fetches 4.5 GB first")
+    assert "memory mode" not in COST.sentence()
+
+
 @pytest.mark.parametrize(
     ("limits", "says"),
     [

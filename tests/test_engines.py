@@ -1,88 +1,31 @@
-"""The engines mini and full on tiny random models: they load, sample, change their mode, and refuse in sentences."""
+"""The engine mini, and choosing engines: a tiny model loads, samples, is shared, and refuses in sentences."""
 
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
+pytest_plugins = ["tiny_engines"]  # the fixtures
+pytest.register_assert_rewrite(*pytest_plugins)
 
-import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from tiny_svd import N_FRAMES, tiny_pipeline  # noqa: E402
+from tiny_engines import clip_of  # noqa: E402
+from tiny_svd import N_FRAMES  # noqa: E402
 
-from genkey_core import InputError, hub, inbetween, media, runtime  # noqa: E402
+from genkey_core import InputError, hub, inbetween, media  # noqa: E402
+from genkey_core.cost import Cost  # noqa: E402
 from genkey_core.inbetween import engines, svd, svd_engine, svd_shelf  # noqa: E402
-from genkey_core.inbetween.delta import BackwardDelta, is_backward_key, save_delta  # noqa: E402
 from genkey_core.inbetween.engines import Progress, choose_engine, native_model  # noqa: E402
 from genkey_core.inbetween.learned import Learned  # noqa: E402
-from genkey_core.inbetween.sampling import NotFiniteError, SamplingOptions  # noqa: E402
+from genkey_core.inbetween.sampling import NotFiniteError  # noqa: E402
 from genkey_core.inbetween.settings import Settings  # noqa: E402
-from genkey_core.inbetween.svd_engine import Full, Mini  # noqa: E402
+from genkey_core.inbetween.svd_engine import Mini  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = {"fast": SamplingOptions(steps=2, recurrence=1), "quality": SamplingOptions(steps=3, recurrence=1)}
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory) -> Path:
-    """A tiny model with both differences beside it, as the bundled one lies in assets."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-svd"
-    pipe = tiny_pipeline()
-    pipe.save_pretrained(folder)
-    noise = torch.Generator().manual_seed(8)
-    for rotated, file in ((True, "backward.safetensors"), (False, "no-rotation.safetensors")):
-        tensors = {
-            name: 0.1 * torch.randn(p.shape, generator=noise)
-            for name, p in pipe.unet.named_parameters()
-            if is_backward_key(name) and name.endswith(("to_v.weight", "to_out.0.weight"))
-        }
-        save_delta(BackwardDelta(tensors, rotated=rotated), folder / file)
-    return folder
-
-
-@pytest.fixture
-def mini(tiny_folder, monkeypatch) -> Path:
-    """The tiny model in the place of the bundled one, with few steps and nothing loaded yet."""
-    monkeypatch.setattr(svd_engine, "MINI_FOLDER", tiny_folder)
-    monkeypatch.setattr(Mini, "presets", QUICK)
-    monkeypatch.setattr(svd_shelf, "_models", {})
-    return tiny_folder
-
-
-@pytest.fixture
-def accelerator(mini, tmp_path, monkeypatch):
-    """The tiny model in the place of the published one, on a pretended GPU; returns what is said to be free on it."""
-    free = {"gb": 50.0}
-    difference = tmp_path / "difference.safetensors"
-    difference.write_bytes((mini / "backward.safetensors").read_bytes())
-    monkeypatch.setattr(svd_engine.hub, "cached", lambda name: mini)
-    monkeypatch.setattr(svd_engine, "difference_file", lambda: difference)
-    monkeypatch.setattr(Full, "presets", QUICK)
-    monkeypatch.setattr(runtime, "best_device", lambda: "cpu:0")
-    monkeypatch.setattr(runtime, "available_memory", lambda device: runtime.Memory(10**10, int(free["gb"] * 1e9)))
-    monkeypatch.setattr(svd.StableVideo, "with_memory", _in_single_precision)
-    return free
-
-
-def _in_single_precision(model, memory):
-    """On the pretended GPU, which is a slow one at half precision."""
-    model.pipe.to(torch.float32)
-    return svd.StableVideo(model.pipe, device=model.device, memory=replace(memory, offload=False))
-
-
-@pytest.fixture
-def keyframes(rng):
-    soft = [cv2.GaussianBlur(rng.integers(0, 256, (32, 48, 3)).astype(np.float32), (0, 0), 3) for _ in range(2)]
-    return [cv2.normalize(p, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8) for p in soft]
-
-
-def clip_of(model, keyframes, **options):
-    *said, clip = model.native(*keyframes, **{"n_frames": None, "seed": 0, **options})
-    return said, clip
 
 
 # --- mini ---------------------------------------------------------------------------------------------------------
@@ -117,7 +60,7 @@ def test_every_variant_runs_and_is_no_other_one(mini, keyframes, variant):
 
 def test_the_clip_is_as_long_as_asked_up_to_what_the_model_was_trained_on(mini, keyframes):
     model = Mini(Settings())
-    assert list(model.frame_counts()) == [2, 3, 4]
+    assert list(model.frame_counts()) == [3, 4]
     assert len(clip_of(model, keyframes, n_frames=3)[1]) == 3
     with pytest.raises(InputError, match="frames: must be between 2 and 4, got 5"):
         clip_of(model, keyframes, n_frames=5)
@@ -151,10 +94,41 @@ def test_a_whole_video_is_made_by_mini_and_made_again_from_its_recipe(mini, keyf
     result = items[-1]
     assert result.engine == result.recipe["engine"] == "mini"
     assert result.complete
-    assert sum(isinstance(i, inbetween.Progress) for i in items) == 5, "the way back samples nothing"
+    said = [item for item in items if isinstance(item, inbetween.Progress)]
+    assert [p.done for p in said] == sorted(p.done for p in said), "the way back samples nothing"
+    assert said[-1].done == said[-1].total
     settings = result.recipe["settings"]
     again = inbetween.make_video(paths, tmp_path / "b.mp4", frames_zip=tmp_path / "b.zip", **settings)
     assert again.zip_path.read_bytes() == result.zip_path.read_bytes()
+
+
+def test_the_cost_of_a_learned_engine_counts_each_pair_once(mini, pictures):
+
+    def cost(n=2, **options) -> Cost:
+        settings = Settings.from_dict({"engine": "mini", "fps": 8, **options})
+        return inbetween.estimate_cost(inbetween.plan(pictures[:n], settings))
+
+    one, two, back = cost(), cost(3), cost(3, playback="ping-pong")
+    draft, better, held = cost(engine="draft"), cost(preset="quality"), cost(gaps=[{"easing": "hold"}])
+    assert one.engine == "mini"
+    assert draft.engine == "draft"
+    assert one.gpu_quota_s == 0
+    assert "small world" in one.notes[0]
+    assert one.memory_bytes > draft.memory_bytes
+    assert one.seconds > draft.seconds + 1
+    assert better.seconds > one.seconds
+    assert two.seconds > one.seconds + 0.5
+    assert back.seconds < two.seconds + 0.5
+    assert held.seconds == pytest.approx(cost(engine="draft", gaps=[{"easing": "hold"}]).seconds)
+
+
+def test_the_variants_are_shown_side_by_side(mini, keyframes, tmp_path):
+    *said, result = inbetween.variants_video(*keyframes, tmp_path / "v.mp4", times=1)
+    assert result.complete
+    assert result.engine == "mini"
+    assert result.variants == ("forward", "time_reversal", "no_finetuning", "dual")
+    assert sum(1 for _ in media.read_frames(tmp_path / "v.mp4")) == result.frames
+    assert sum(p.preview is not None for p in said) > 8
 
 
 def test_a_missing_checkpoint_is_said_by_the_plan(monkeypatch, tmp_path, pictures):
@@ -165,8 +139,7 @@ def test_a_missing_checkpoint_is_said_by_the_plan(monkeypatch, tmp_path, picture
 
 def test_a_variant_without_its_difference_is_said_by_the_plan(mini, tmp_path, monkeypatch, pictures):
     bare = tmp_path / "bare"
-    bare.mkdir()
-    (bare / "model_index.json").write_text("{}")
+    shutil.copytree(mini, bare, ignore=shutil.ignore_patterns("*.safetensors"))
     monkeypatch.setattr(svd_engine, "MINI_FOLDER", bare)
     for variant, file in (("dual", "backward.safetensors"), ("no_rotation", "no-rotation.safetensors")):
         with pytest.raises(InputError, match=f"the variant {variant} needs {file} beside the model"):
@@ -183,8 +156,6 @@ def test_a_variant_without_its_difference_is_said_by_the_plan(mini, tmp_path, mo
     ],
 )
 def test_damaged_files_are_sentences(mini, tmp_path, keyframes, file, content, says):
-    import shutil
-
     broken = tmp_path / "broken"
     shutil.copytree(mini, broken)
     (broken / file).write_bytes(content)
@@ -206,117 +177,6 @@ def test_packages_that_are_missing_are_named(mini, monkeypatch):
         Mini(Settings())
 
 
-# --- full ---------------------------------------------------------------------------------------------------------
-
-
-def test_full_samples_like_mini_where_its_weights_are_here(accelerator, keyframes):
-    said, clip = clip_of(Full(Settings()), keyframes)
-    assert clip.shape[0] == N_FRAMES
-    assert [p.done for p in said if p.preview is not None] == [1, 2, 3, 3]
-    assert not any(p.lasting for p in said)
-
-
-def test_running_out_of_memory_goes_on_in_the_next_smaller_mode_and_stays_there(accelerator, keyframes, monkeypatch):
-    honest, tried = svd.StableVideo.predict, []
-
-    def predict(self, latents, t, condition):
-        tried.append(self.memory.name)
-        if self.memory.name == "40 GB" and len(tried) > 2:
-            raise svd.OutOfMemoryError("memory: it ran out.")
-        return honest(self, latents, t, condition)
-
-    monkeypatch.setattr(svd.StableVideo, "predict", predict)
-    said, clip = clip_of(Full(Settings()), keyframes)
-    assert clip.shape[0] == N_FRAMES
-    assert [p.note for p in said if p.lasting] == ["The GPU's memory ran out; this went on in the 24 GB mode."]
-    assert [p.done for p in said if p.preview is not None] == [1, 2, 1, 2, 3, 3], "the clip began anew"
-    accelerator["gb"] = 1.0  # the model itself takes what was free
-    assert Full(Settings()).needs().memory_mode == "24 GB"
-    assert not any(p.lasting for p in clip_of(Full(Settings()), keyframes)[0])
-
-
-def test_after_the_smallest_mode_the_sentence_remains(accelerator, keyframes, monkeypatch):
-    def predict(self, *_):
-        raise svd.OutOfMemoryError(f"memory: it ran out in the mode {self.memory.name}; choose fewer frames.")
-
-    monkeypatch.setattr(svd.StableVideo, "predict", predict)
-    said = []
-    with pytest.raises(InputError, match="it ran out in the mode 12 GB; choose fewer frames"):
-        said.extend(Full(Settings()).native(*keyframes, n_frames=None, seed=0))
-    assert not any(entry.turn.locked() for entry in svd_shelf._models.values())
-
-
-def test_half_precision_that_overflows_goes_on_in_bfloat16(accelerator, keyframes, monkeypatch):
-    monkeypatch.setattr(svd.StableVideo, "with_memory", lambda self, memory: self)
-    honest = svd.StableVideo.predict
-
-    def predict(self, latents, t, condition):
-        return honest(self, latents, t, condition) * (float("inf") if self.unet.dtype == torch.float16 else 1)
-
-    monkeypatch.setattr(svd.StableVideo, "predict", predict)
-    said, clip = clip_of(Full(Settings()), keyframes)
-    assert [p.note for p in said if p.lasting] == ["Half precision overflowed; this went on in bfloat16."]
-    assert clip.shape[0] == N_FRAMES
-
-
-def test_the_chosen_memory_mode_is_taken_or_the_next_smaller_one_there_is(accelerator):
-    modes = {m: Full(Settings(memory=m)).needs().memory_mode for m in ("auto", "80 GB", "48 GB", "24 GB", "12 GB")}
-    assert modes == {"auto": "40 GB", "80 GB": "40 GB", "48 GB": "40 GB", "24 GB": "24 GB", "12 GB": "12 GB"}
-    accelerator["gb"] = 15.0
-    assert Full(Settings()).needs().memory_mode == "16 GB"
-    assert {mode.name for mode in svd.MEMORY_MODES} < set(svd_engine.MEMORY)
-
-
-def test_what_full_lacks_is_said_before_anything_is_fetched(accelerator, monkeypatch, pictures):
-    def refusal(**options) -> str:
-        with pytest.raises(InputError) as caught:
-            inbetween.plan(pictures, Settings(engine="full", **options))
-        return str(caught.value)
-
-    assert "no published weights for the variant no_rotation" in refusal(variant="no_rotation")
-    accelerator["gb"] = 6.0
-    assert "memory: the full model needs 10 GB free on the accelerator, it has 6.0 GB" in refusal()
-    monkeypatch.setattr(runtime, "best_device", lambda: "cpu")
-    assert "full: a GPU is needed, and this machine has none; choose the draft engine" in refusal()
-
-
-def test_weights_that_cannot_be_fetched_are_said_before_anything_is_fetched(accelerator, monkeypatch, pictures):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(svd_engine.hub, "cached", lambda name: None)
-    monkeypatch.setattr(svd_engine.hub, "fetch", lambda *a, **k: pytest.fail("nothing is fetched by a plan"))
-    needs = inbetween.plan(pictures, Settings(engine="full")).engine.needs()
-    assert needs.download_bytes == hub.checkpoint("svd-xt").size_bytes
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="svd-xt: its weights are not here, and HF_HUB_OFFLINE forbids"):
-        inbetween.plan(pictures, Settings(engine="full"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    gated = replace(hub.checkpoint("svd-xt"), gated=True)
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    with pytest.raises(InputError, match=r"accepted the licence at https://.*set HF_TOKEN"):
-        svd_engine._can_be_fetched(gated)
-
-
-def test_fetching_is_said_and_can_be_stopped(accelerator, monkeypatch, keyframes):
-    stopped = []
-
-    def fetch(name, *, progress):
-        try:
-            for done in range(10**6):
-                progress(done * 10**6, 10**12, "unet.safetensors")
-        except BaseException:
-            stopped.append(name)
-            raise
-
-    model = Full(Settings())
-    monkeypatch.setattr(svd_engine.hub, "cached", lambda name: None)
-    monkeypatch.setattr(svd_engine.hub, "fetch", fetch)
-    run = model.native(*keyframes, n_frames=None, seed=0)
-    assert next(run).note == "fetching unet.safetensors: 0 of 1000000 MB"
-    run.close()
-    assert stopped == ["svd-xt"]
-
-
 # --- choosing, and importing --------------------------------------------------------------------------------------
 
 
@@ -325,7 +185,7 @@ def test_auto_is_full_only_where_it_could_start_at_once(accelerator, monkeypatch
     accelerator["gb"] = 3.0
     assert choose_engine("auto").name == "draft"
     accelerator["gb"] = 50.0
-    monkeypatch.setattr(svd_engine.hub, "cached", lambda name: None)
+    monkeypatch.setattr(hub, "cached", lambda name: None)
     assert choose_engine("auto").name == "draft"
 
 

@@ -8,7 +8,7 @@ from genkey_core.checks import InputError
 from genkey_core.inbetween import learned
 from genkey_core.inbetween.engines import Needs, Progress
 from genkey_core.inbetween.job import stream
-from genkey_core.inbetween.learned import Learned, Shape, derived_seed, pace
+from genkey_core.inbetween.learned import Learned, Shape, derived_seed, fitting_shape, pace
 from genkey_core.inbetween.resample import FittedClip, tone_difference
 from genkey_core.inbetween.settings import Settings
 from genkey_core.timing import Gap, timeline
@@ -35,7 +35,7 @@ class Fading:
     def frame_counts(self):
         return range(2, 6)
 
-    def needs(self):
+    def needs(self, size, n_frames=None):
         return Needs(evaluations=3, evaluation_s=1e-9)
 
 
@@ -144,17 +144,27 @@ def test_several_segments_meet_at_keyframes_of_the_engines_own_making():
     assert {p.total for p in said} == {9}
 
 
+def test_little_motion_gets_fewer_frames_and_much_motion_several_clips(scene):
+    shape = fitting_shape(range(14, 26))
+    near, far = shape(scene(0), scene(0.05), 100), shape(scene(0), np.roll(scene(0), 96, axis=1), 300)
+    assert near == Shape(1, 14)
+    assert far.segments > 1
+    assert shape(scene(0), scene(1), 3) == Shape(1, 14), (
+        "no more frames than are shown, or than the model makes at least"
+    )
+
+
 def test_estimates_learn_from_the_pace_of_the_evaluations(monkeypatch):
     clock = iter(np.arange(0, 100, 0.5))
     monkeypatch.setattr(learned.time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(learned, "_ratios", {})
     model = Fading()
-    model.needs = lambda: Needs(evaluations=3, evaluation_s=0.25)
+    model.needs = lambda size, n_frames=None: Needs(evaluations=3, evaluation_s=0.25)
     engine = Learned(model, Settings())
     assert pace("fading") == 1.0
     played(engine, [0, 80])
     assert pace("fading") == pytest.approx(2.0)
-    assert engine.needs().evaluation_s == pytest.approx(0.5)
+    assert engine.needs((W, H)).evaluation_s == pytest.approx(0.5)
 
 
 # --- reading a clip -----------------------------------------------------------------------------------------------

@@ -49,14 +49,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a learned engine needs, as far as it is known beforehand; every number but the evaluations is an estimate."""
+    """What a learned engine needs for one clip; every number but that of the evaluations is an estimate."""
 
-    evaluations: int  # of the network, for one gap
+    evaluations: int  # of the network
     evaluation_s: float  # seconds for each
-    gap_s: float = 0.0  # seconds for encoding and decoding one gap
+    around_s: float = 0.0  # seconds for encoding and decoding
     once_s: float = 0.0  # seconds for loading, the first time
     memory_bytes: int = 0  # main memory
-    lease_s: float = 0.0  # seconds of GPU asked for per gap, 0 for an engine that runs on the CPU
+    lease_s: float = 0.0  # seconds of GPU asked for, 0 for an engine that runs on the CPU
     download_bytes: int = 0  # what has to be fetched first
     memory_mode: str = ""
     notes: tuple[str, ...] = ()  # sentences for the cost line
@@ -78,8 +78,8 @@ class NativeModel(Protocol):
     def frame_counts(self) -> Sequence[int]:
         """The numbers of frames it can make, rising."""
 
-    def needs(self) -> Needs:
-        """What one gap at the usual number of frames needs here."""
+    def needs(self, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+        """What a clip between keyframes of `size` (W, H) needs here, of the usual number of frames if none is given."""
 
 
 class Draft:
@@ -140,9 +140,10 @@ def choose_engine(name: str, settings: Settings | None = None) -> Engine:
         name = "full" if full_is_ready() else "draft"
     if name == "draft":
         return Draft()
-    from .learned import Learned
+    from .learned import Learned, fitting_shape
 
-    return Learned(native_model(name, settings), settings)
+    model = native_model(name, settings)
+    return Learned(model, settings, shaper=fitting_shape(model.frame_counts()))
 
 
 def native_model(name: str, settings: Settings) -> NativeModel:

@@ -14,8 +14,8 @@ import numpy as np
 from .. import media, runtime
 from ..checks import integer
 from ..cost import Cost
-from .engines import Draft, Needs
-from .job import Plan
+from .engines import Draft
+from .job import Plan, load_keyframe, runs
 
 _SIZE = (512, 288)  # the size at which the speed is measured, width and height
 _PNG_BYTES_PER_PIXEL = 1.6  # of photographs; drawings take less
@@ -39,6 +39,8 @@ class Speed:
     png: float  # of one frame in the zip
 
 
+_LOOK_SIDE = 256  # long side, in pixels, at which the motion between keyframes is looked at beforehand
+_shapes: dict[tuple, list[int | None]] = {}  # what `_clip_lengths` found, by all that it depends on
 _correction = 1.0  # measured over estimated time of the jobs that ran here; see `learn`
 _lock = threading.Lock()
 
@@ -63,28 +65,57 @@ def estimate_cost(job: Plan, *, frames_zip: bool = False) -> Cost:
 
 def _with_model(cost: Cost, job: Plan, moving: int) -> Cost:
     """`cost` with the sampling of a learned engine: once per pair of keyframes, whichever way it is played."""
-    needs: Needs = job.engine.needs()
-    moves = (job.timeline.position > 0) & (job.timeline.position < 1)
-    ends = np.sort(np.stack([job.timeline.start, job.timeline.end], axis=1)[moves], axis=1)
-    pairs = len(np.unique(ends, axis=0))
-    fitting = (_FITTING - 1) * moving * measured_speed().frame * np.prod(job.size) / 1e6
-    sampling = pairs * (needs.evaluations * needs.evaluation_s + needs.gap_s) + (needs.once_s if pairs else 0)
-    quota = pairs * runtime.quota_seconds(needs.lease_s) if needs.lease_s else 0
-    notes = needs.notes
+    needs = job.engine.needs(job.size)
+    clips = [length for start, end, n in _pairs(job) for length in _clip_lengths(job, start, end, n)]
+    each = [job.engine.needs(job.size, length) for length in clips]
+    sampling = sum(clip.evaluations * clip.evaluation_s + clip.around_s for clip in each)
+    fitting = (_FITTING - 1) * moving * measured_speed().frame * job.size[0] * job.size[1] / 1e6
+    quota = sum(runtime.quota_seconds(clip.lease_s) for clip in each if clip.lease_s)
+    notes = list(needs.notes)
+    if len(clips) > len(_pairs(job)):
+        notes.append("Much moves in a gap: it is made of several clips, which takes as many times longer.")
     if runtime.on_zero_gpu() and quota > runtime.ZERO_GPU_ANONYMOUS_S:
-        notes += (
+        notes.append(
             f"Visitors who are not signed in have about {runtime.ZERO_GPU_ANONYMOUS_S} s of GPU a day; sign in, or take "
-            "fewer keyframes.",
+            "fewer keyframes."
         )
     return replace(
         cost,
-        seconds=cost.seconds + float(fitting) * _correction + sampling,
+        seconds=cost.seconds + fitting * _correction + sampling + (needs.once_s if clips else 0.0),
         memory_bytes=cost.memory_bytes + needs.memory_bytes,
-        gpu_quota_s=quota,
+        gpu_quota_s=float(quota),
         memory_mode=needs.memory_mode,
         download_bytes=needs.download_bytes,
-        notes=notes,
+        notes=tuple(notes),
     )
+
+
+def _pairs(job: Plan) -> list[tuple[int, int, int]]:
+    """The pairs of keyframes that are sampled: start, end, and how many in-betweens the first run between them has."""
+    counts: dict[tuple[int, int], int] = {}
+    for start, end, _, _, moving in runs(job.timeline):
+        if len(moving) and (end, start) not in counts:
+            counts.setdefault((start, end), len(moving))
+    return [(*pair, n) for pair, n in counts.items()]
+
+
+def _clip_lengths(job: Plan, start: int, end: int, n: int) -> list[int | None]:
+    """The numbers of frames of the clips that the engine will sample between two keyframes."""
+    images = job.images[start], job.images[end]
+    stamps = tuple((str(path), path.stat().st_mtime_ns) for path in images)
+    key = (job.engine.name, tuple(job.engine.model.frame_counts()), job.size, stamps, n)
+    with _lock:
+        if key in _shapes:
+            return _shapes[key]
+    scale = min(1.0, _LOOK_SIDE / max(job.size))
+    size = tuple(max(16, round(side * scale)) for side in job.size)
+    shape = job.engine.shaper(*(load_keyframe(path, size, job.settings) for path in images), n)
+    lengths = [shape.n_frames] * shape.segments + ([None] if shape.segments > 1 else [])
+    with _lock:
+        while len(_shapes) >= 500:
+            _shapes.pop(next(iter(_shapes)))
+        _shapes[key] = lengths
+    return lengths
 
 
 def cost_of(

@@ -93,13 +93,7 @@ def stream(
     `keyframe(k)` gives keyframe k. Positions 0 and 1 yield the keyframes themselves, bit for bit. Only the frames of
     one gap are in work at a time. What the engine says between frames is passed on; a keyframe comes before that.
     """
-    key = np.stack([timeline.start, timeline.end], axis=1)
-    first = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1) != 0, axis=1))
-    for begin, stop in zip(first, [*first[1:], len(timeline)], strict=True):
-        a, b = int(timeline.start[begin]), int(timeline.end[begin])
-        positions = timeline.position[begin:stop]
-        fresh = np.diff(positions, prepend=np.nan) != 0  # a held or stepped frame is made once
-        moving = positions[fresh & (positions > 0) & (positions < 1)]
+    for a, b, positions, fresh, moving in runs(timeline):
         start, end = keyframe(a), keyframe(b)
         image = start
         with closing(engine.between(start, end, moving)) as between:
@@ -110,6 +104,21 @@ def stream(
                     while isinstance(image := next(between), Progress):
                         yield image
                 yield a, b, float(position), image
+
+
+def runs(timeline: Timeline) -> Iterator[tuple[int, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """The runs of frames between the same two keyframes, in order: start, end, positions, fresh, moving.
+
+    `fresh` says of each position whether it differs from the one before (a held or stepped frame is made once), and
+    `moving` are the positions that an engine is asked for.
+    """
+    key = np.stack([timeline.start, timeline.end], axis=1)
+    first = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1) != 0, axis=1))
+    for begin, stop in zip(first, [*first[1:], len(timeline)], strict=True):
+        positions = timeline.position[begin:stop]
+        fresh = np.diff(positions, prepend=np.nan) != 0
+        moving = positions[fresh & (positions > 0) & (positions < 1)]
+        yield int(timeline.start[begin]), int(timeline.end[begin]), positions, fresh, moving
 
 
 def make(

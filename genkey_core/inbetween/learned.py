@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from .resample import FittedClip
 if TYPE_CHECKING:
     from .settings import Settings
 
+_TEXT_LEASE = 1.5  # the text-guided models ask for a lease so much longer than they estimate
 _KEPT_BYTES = 10**9  # of clips; what is dropped is sampled again from its own seed
 
 
@@ -37,6 +38,17 @@ class Shape:
 
 
 Shaper = Callable[[np.ndarray, np.ndarray, int], Shape]  # start, end, number of positions -> Shape
+
+
+def fitting_shape(counts: Sequence[int]) -> Shaper:
+    """Clips as long as the gap and the motion in it ask for, of numbers of frames in `counts` (`duration.py`)."""
+    from .duration import plan_pair
+
+    def shape(start: np.ndarray, end: np.ndarray, n_positions: int) -> Shape:
+        planned = plan_pair(start, end, n_positions, counts)
+        return Shape(planned.segments, planned.frames_per_segment)
+
+    return shape
 
 
 def usual_shape(start: np.ndarray, end: np.ndarray, n_positions: int) -> Shape:
@@ -57,9 +69,9 @@ class Learned:
         self._numbers: dict[tuple[str, str], int] = {}  # of each pair in the direction in which it first came
         self._clips = _KeptClips()
 
-    def needs(self) -> Needs:
-        """What one gap needs, its time corrected by how fast the model has run in this process."""
-        needs = self.model.needs()
+    def needs(self, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+        """What a clip needs, its time corrected by how fast the model has run in this process."""
+        needs = stated_needs(self.model, size, n_frames)
         return replace(needs, evaluation_s=needs.evaluation_s * pace(self.name))
 
     def between(self, start: np.ndarray, end: np.ndarray, positions: np.ndarray) -> Iterator[np.ndarray | Progress]:
@@ -100,7 +112,8 @@ class Learned:
     def _native(self, start, end, n_frames, number: int, part: tuple[int, int]):
         """One clip of the model; its Progress counted as part i of n of the whole gap."""
         i, n = part
-        clip, watch = None, _Watch(self)
+        stated = stated_needs(self.model, start.shape[1::-1], n_frames)
+        clip, watch = None, _Watch(self.name, stated.evaluation_s)
         made = self.model.native(start, end, n_frames=n_frames, seed=derived_seed(self.settings.seed, number, i))
         for item in made:
             if isinstance(item, Progress):
@@ -140,16 +153,29 @@ class _KeptClips:
 class _Watch:
     """Times the evaluations of one clip by its Progress records, for later estimates."""
 
-    def __init__(self, engine: Learned):
-        self._engine, self._seen = engine, None
+    def __init__(self, name: str, stated_s: float):
+        self._name, self._stated_s, self._seen = name, stated_s, None
 
     def see(self, done: int) -> None:
         now = time.perf_counter()
-        if self._seen is not None and done == self._seen[0] + 1 and self._seen[0] > 0:  # the first one also warms up
-            stated = self._engine.model.needs().evaluation_s
-            if stated > 0:
-                _learn(self._engine.name, (now - self._seen[1]) / stated)
+        if self._seen and done - 1 == self._seen[0] > 0 and self._stated_s > 0:  # the first one also warms up
+            _learn(self._name, (now - self._seen[1]) / self._stated_s)
         self._seen = (done, now)
+
+
+def stated_needs(model: NativeModel, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+    """What `model` says it needs for a clip; the text-guided models say it in seconds of GPU."""
+    if hasattr(model, "needs"):
+        return model.needs(size, n_frames)
+    gpu_s, steps = model.gpu_seconds(*size, n_frames), model.preset.steps
+    return Needs(
+        evaluations=steps,
+        evaluation_s=gpu_s / steps,
+        memory_bytes=int(model.memory.ram_gb * 1e9),
+        lease_s=gpu_s * _TEXT_LEASE,
+        download_bytes=model.download_bytes(),
+        memory_mode=model.memory.name,
+    )
 
 
 _ratios: dict[str, list[float]] = {}  # measured over stated time of the newest evaluations, by engine

@@ -19,10 +19,10 @@ import numpy as np
 
 from .. import hub, runtime
 from ..checks import InputError, integer, shown
+from . import svd_weights
 from .engines import Needs, Progress
 from .sampling import PRESETS, SamplingOptions
 from .settings import MEMORY, Settings
-from .worker import streamed
 
 MINI_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "checkpoints" / "mini-svd"
 MINI_DIFFERENCES = {"dual": "backward.safetensors", "no_rotation": "no-rotation.safetensors"}
@@ -79,8 +79,14 @@ class _StableVideoEngine:
         return self.options.two_sided
 
     def frame_counts(self) -> Sequence[int]:
-        """Any number up to the one the model was trained on."""
-        return range(2, self._native_frames() + 1)
+        """From about half the number that the model was trained on, below which its clips fall apart, up to it."""
+        most = self._native_frames()
+        return range(max(2, most // 2 + 1), most + 1)
+
+    def _share(self, n_frames: int | None) -> float:
+        """The time of an evaluation over that of a clip of full length sampled from both sides."""
+        length = (n_frames or self._native_frames()) / self._native_frames()
+        return length * (1.0 if self.two_sided else 0.55)
 
     def _frames(self, n_frames: int | None) -> int:
         most = self._native_frames()
@@ -135,13 +141,12 @@ class Mini(_StableVideoEngine):
         difference = None if self.difference is None else str(self.difference)
         yield from sample(Request(str(self.folder), difference, self.options, self._frames(n_frames), seed), start, end)
 
-    def needs(self) -> Needs:
-        """As `engines.NativeModel`."""
-        sides = 1.0 if self.two_sided else 0.55
+    def needs(self, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+        """As `engines.NativeModel`; the clip has one size whatever that of the keyframes."""
         return Needs(
             evaluations=self.options.evaluations,
-            evaluation_s=_MINI_EVALUATION_S * sides,
-            gap_s=1.0,
+            evaluation_s=_MINI_EVALUATION_S * self._share(n_frames),
+            around_s=1.0,
             once_s=6.0,
             memory_bytes=900_000_000,
             notes=("mini knows only the small world it was trained on; use draft for photographs.",),
@@ -169,8 +174,7 @@ class Full(_StableVideoEngine):
             )
         self.device = runtime.best_device()
         self.mode = _memory_mode(settings.memory, self.device)
-        for checkpoint in self._absent():
-            _can_be_fetched(hub.checkpoint(checkpoint))
+        svd_weights.check_fetchable(settings.variant)
 
     def native(
         self, start: np.ndarray, end: np.ndarray, *, n_frames: int | None, seed: int
@@ -178,114 +182,51 @@ class Full(_StableVideoEngine):
         """As `engines.NativeModel`; about 1024x576 pixels, in the keyframes' aspect between 1:4 and 4:1."""
         from .svd_shelf import shelf
 
-        yield from self._fetched()
+        total = self.options.evaluations
+        for note in svd_weights.fetched(self.settings.variant):
+            yield Progress(0, total, note=note)
         folder = self._folder()
         n_frames = self._frames(n_frames)
         if runtime.on_zero_gpu():  # before the lease, so that reading the files takes none of it; the lease is a fork
-            yield Progress(0, self.options.evaluations, note="loading the model")
+            yield Progress(0, total, note="loading the model")
             shelf(str(folder), half=True)
-        difference = str(difference_file()) if self.settings.variant == "dual" else None
-        lease_s = self._lease_s() * max(0.3, n_frames / FULL_FRAMES)
-        request = Request(
-            str(folder), difference, self.options, n_frames, seed, self.settings.memory, self.device, lease_s
-        )
+        difference = str(svd_weights.difference_file()) if self.settings.variant == "dual" else None
+        memory, lease_s = self.settings.memory, self._lease_s(n_frames)
+        request = Request(str(folder), difference, self.options, n_frames, seed, memory, self.device, lease_s)
         yield from sample_on_gpu(request, start, end)
 
-    def needs(self) -> Needs:
-        """As `engines.NativeModel`."""
-        absent = self._absent()
-        size = sum(hub.checkpoint(name).size_bytes or 0 for name in absent if name == "svd-xt")
-        size += _DIFFERENCE_BYTES if "svd-backward" in absent else 0
+    def needs(self, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+        """As `engines.NativeModel`; the clip has about one size whatever that of the keyframes."""
         return Needs(
             evaluations=self.options.evaluations,
-            evaluation_s=self._evaluation_s(),
-            gap_s=_FULL_AROUND_S,
+            evaluation_s=self._evaluation_s(n_frames),
+            around_s=_FULL_AROUND_S,
             once_s=30.0,
             memory_bytes=10**10,
-            lease_s=self._lease_s(),
-            download_bytes=size,
+            lease_s=self._lease_s(n_frames),
+            download_bytes=svd_weights.download_bytes(self.settings.variant),
             memory_mode=self.mode,
         )
 
-    def _evaluation_s(self) -> float:
-        return _FULL_EVALUATION_S * _SLOWER[self.mode] * (1.0 if self.two_sided else 0.55)
+    def _evaluation_s(self, n_frames: int | None) -> float:
+        return _FULL_EVALUATION_S * _SLOWER[self.mode] * self._share(n_frames)
 
-    def _lease_s(self) -> float:
-        return _LEASE_MARGIN * (self.options.evaluations * self._evaluation_s() + _FULL_AROUND_S)
+    def _lease_s(self, n_frames: int | None) -> float:
+        return _LEASE_MARGIN * (self.options.evaluations * self._evaluation_s(n_frames) + _FULL_AROUND_S)
 
     def _folder(self) -> Path | None:
         return hub.cached("svd-xt")
 
-    def _absent(self) -> list[str]:
-        """The checkpoints that this variant needs and that are not here."""
-        absent = [] if hub.cached("svd-xt") else ["svd-xt"]
-        if self.settings.variant == "dual" and not difference_file().is_file():
-            absent += ["svd-backward", "svd"]
-        return absent
-
-    def _fetched(self) -> Iterator[Progress]:
-        """Bring what is absent; closing the generator stops the transfer, which is taken up again next time."""
-        absent = self._absent()
-        if not absent:
-            return
-
-        def work(say) -> None:
-            def report(done: int, total: int, file: str) -> None:
-                say(
-                    Progress(
-                        0, self.options.evaluations, note=f"fetching {file}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
-                    )
-                )
-
-            if "svd-xt" in absent:
-                hub.fetch("svd-xt", progress=report)
-            if "svd-backward" in absent:
-                from .delta import published_delta, save_delta
-
-                save_delta(published_delta(progress=report), difference_file())
-
-        yield from streamed(work)
-
-
-_DIFFERENCE_BYTES = 200_000_000  # of the tensors fetched for it, from two files: an estimate
-
-
-def difference_file() -> Path:
-    """Where the published backward weights are kept as a difference, among the Hub's assets (HF_HOME/assets)."""
-    from huggingface_hub import cached_assets_path, constants
-
-    tuned, base = hub.checkpoint("svd-backward"), hub.checkpoint("svd")
-    folder = cached_assets_path(
-        "genkey_core", namespace=tuned.repo_id, subfolder=tuned.revision, assets_dir=constants.HF_ASSETS_CACHE
-    )
-    return folder / f"difference-to-{base.revision[:12]}.safetensors"
-
 
 def full_is_ready() -> bool:
     """Whether `full` could start at once: its weights are here, and a GPU has room. Loads torch only where they are."""
-    if hub.cached("svd-xt") is None or not difference_file().is_file():
+    if hub.cached("svd-xt") is None or not svd_weights.difference_file().is_file():
         return False
     try:
         Full(Settings())
     except InputError:
         return False
     return True
-
-
-def _can_be_fetched(entry: hub.Checkpoint) -> None:
-    """Raise InputError where asking the Hub is forbidden, or would need an account that is not there."""
-    from huggingface_hub import constants, get_token
-
-    if constants.HF_HUB_OFFLINE:
-        raise InputError(
-            f"{entry.name}: its weights are not here, and HF_HUB_OFFLINE forbids fetching them; unset it, or choose the "
-            "draft engine."
-        )
-    if entry.gated and not get_token():
-        raise InputError(
-            f"{entry.name}: its weights are given to accounts that accepted the licence at {entry.licence_url}; do so and "
-            "set HF_TOKEN, or choose the draft engine."
-        )
 
 
 def _memory_mode(wanted: str, device: str) -> str:
