@@ -6,7 +6,7 @@ from test_bench_variants import checkpoint  # noqa: F401, a fixture
 
 from benchmarks import inbetween_duration as bench
 from genkey_core.inbetween.duration import Plan
-from genkey_core.inbetween.engines import Progress
+from genkey_core.inbetween.engines import Needs
 from genkey_core.inbetween.learned import Learned, Shape
 from genkey_core.inbetween.sampling import SamplingOptions
 from genkey_core.inbetween.settings import Settings
@@ -44,29 +44,30 @@ def test_batches_make_what_the_engine_makes(checkpoint):  # noqa: F811
     assert [len(c) for c in clips] == [p.native_frames for p in made_by]
 
     class Native:
+        """The model as the engine asks for it; keeps the clips it made."""
+
         name = "tiny"
 
+        def __init__(self):
+            self.made = []
+
         def native(self, start, end, *, n_frames, seed):
-            yield Progress(1, 1)
-            yield inbetween_batch(models.video, [start], [end], options=options, seeds=[seed],
-                                  delta=models.delta("dual"), n_frames=n_frames)[0]  # fmt: skip
+            n_frames = n_frames or usual
+            sampled = inbetween_batch(models.video, [start], [end], options=options, seeds=[seed],
+                                      delta=models.delta("dual"), n_frames=n_frames)  # fmt: skip
+            self.made.append(sampled[0])
+            yield sampled[0]
 
-        def needs(self):
-            from genkey_core.inbetween.engines import Needs
-
+        def needs(self, *_):
             return Needs(evaluations=1, evaluation_s=0.0)
 
     for gap, p, clip in zip(gaps, made_by, clips, strict=True):
-        engine = Learned(
-            Native(), Settings(seed=gap.seed), shaper=lambda *_, p=p: Shape(p.segments, p.frames_per_segment)
-        )
-        parts = engine._sampled(gap.images[0], gap.images[-1], 3, 0)
-        while True:
-            try:
-                next(parts)
-            except StopIteration as end:
-                own = end.value
-                break
+        native = Native()
+        shape = Shape(p.segments, p.frames_per_segment)
+        engine = Learned(native, Settings(seed=gap.seed), shaper=lambda *_, shape=shape: shape)
+        assert len(list(engine.between(gap.images[0], gap.images[-1], np.array([0.5])))) == 1
+        first, *rest = native.made if p.segments == 1 else native.made[1:]
+        own = np.concatenate([first, *(part[1:] for part in rest)])
         assert own.shape == clip.shape
         assert np.abs(own.astype(int) - clip).max() <= 1
 
