@@ -1,6 +1,9 @@
 """The engine full on a pretended GPU: memory modes, overflow, what it lacks, and fetching it."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,8 @@ from genkey_core.inbetween import svd, svd_engine, svd_shelf, svd_weights  # noq
 from genkey_core.inbetween.sampling import PRESETS  # noqa: E402
 from genkey_core.inbetween.settings import Settings  # noqa: E402
 from genkey_core.inbetween.svd_engine import Full  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_full_samples_like_mini_where_its_weights_are_here(accelerator, keyframes):
@@ -149,3 +154,21 @@ def test_fetching_is_said_and_can_be_stopped(accelerator, monkeypatch, keyframes
     assert next(run).note == "fetching unet.safetensors: 0 % of 1000.0 GB"
     run.close()
     assert stopped == ["svd-xt"]
+
+
+LEASED = """
+import inspect, os, sys, types
+os.environ["SPACES_ZERO_GPU"] = "true"
+leased = []
+spaces = sys.modules["spaces"] = types.ModuleType("spaces")
+spaces.GPU = lambda *, duration: lambda function: leased.append((function.__name__, duration)) or function
+from genkey_core.inbetween import svd_engine
+request = svd_engine.Request("folder", None, svd_engine.PRESETS["fast"], 25, 0, lease_s=100.2)
+print(*((name, duration(request, None, None)) for name, duration in leased))
+print(inspect.isgeneratorfunction(svd_engine.sample_on_gpu), "torch" in sys.modules)
+"""
+
+
+def test_on_zero_gpu_the_sampling_is_leased_as_soon_as_the_module_is_imported():
+    done = subprocess.run([sys.executable, "-c", LEASED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["('sample', 101)", "True False"]

@@ -52,8 +52,9 @@ def test_the_stream_shows_each_keyframe_bit_for_bit_at_its_time():
 class Talking(Fade):
     """Says two things before the first frame of every gap; fails in the gap whose start is in `breaks_at`."""
 
-    def __init__(self, breaks_at=None):
+    def __init__(self, breaks_at=None, error=None):
         self.gaps, self.breaks_at, self.closed = 0, breaks_at, 0
+        self.error = error or InputError("sampling: the model gave values that are not numbers.")
 
     def between(self, start, end, positions):
         self.gaps += 1
@@ -61,7 +62,7 @@ class Talking(Fade):
             for done in (1, 2):
                 yield Progress(done, 2, note="thinking", lasting=done == 2)
             if self.gaps == self.breaks_at:
-                raise InputError("sampling: the model gave values that are not numbers.")
+                raise self.error
             yield from super().between(start, end, positions)
         finally:
             self.closed += 1
@@ -112,6 +113,18 @@ def test_an_engine_that_breaks_down_later_leaves_the_finished_gaps_and_says_why(
     assert result.frames == 9
     assert result.problem == "sampling: the model gave values that are not numbers."
     assert recipe.read(tmp_path / "o.mp4", method="inbetween")["output"]["problem"] == result.problem
+
+
+def test_also_an_unforeseen_fault_leaves_the_finished_gaps(keyframes, tmp_path, talking, caplog):
+    talking(breaks_at=2, error=RuntimeError("GPU task aborted"))
+    result = list(inbetween.make(keyframes, tmp_path / "o.mp4", inbetween.Settings(fps=8)))[-1]
+    assert result.frames == 9
+    assert result.problem == "The engine broke down (RuntimeError: 'GPU task aborted')."
+    assert "the engine broke down" in caplog.text
+    talking(breaks_at=1, error=RuntimeError("GPU task aborted"))
+    with pytest.raises(RuntimeError, match="aborted"):
+        inbetween.make_video(keyframes, tmp_path / "none.mp4")
+    assert not (tmp_path / "none.mp4").exists()
 
 
 def test_an_engine_that_breaks_down_at_once_makes_nothing(keyframes, tmp_path, talking):

@@ -82,7 +82,7 @@ def _with_model(cost: Cost, job: Plan, moving: int) -> Cost:
     return replace(
         cost,
         seconds=cost.seconds + fitting * _correction + sampling + (needs.once_s if clips else 0.0),
-        memory_bytes=cost.memory_bytes + needs.memory_bytes,
+        memory_bytes=2 * cost.memory_bytes + needs.memory_bytes,  # fitting holds about twice what draft does
         gpu_quota_s=float(quota),
         memory_mode=needs.memory_mode,
         download_bytes=needs.download_bytes,

@@ -6,6 +6,7 @@ closing it cancels; `make_video` runs it to the end.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +19,13 @@ import cv2
 import numpy as np
 
 from .. import media, recipe
-from ..checks import InputError
+from ..checks import InputError, shown
 from ..timing import Timeline
 from .drift import DriftMeter
 from .engines import Engine, Progress, choose_engine
 from .settings import MAX_KEYFRAMES, MIN_KEYFRAMES, Settings
+
+log = logging.getLogger("genkey")
 
 METHOD = "inbetween"
 GALLERY_FRAMES = 24  # so many of a video's frames are kept for looking at
@@ -180,13 +183,17 @@ def make(
 
 
 def _until_it_fails(frames: Iterator, tally: _Tally) -> Iterator:
-    """The stream up to where the engine cannot go on; raises its InputError only where no in-between was made yet."""
+    """The stream up to where the engine cannot go on; what stopped it is raised only where no in-between was made yet."""
     try:
         yield from frames
-    except InputError as mistake:
+    except Exception as error:  # also a GPU lease that was aborted, or a fault of ours: what is made is not thrown away
         if tally.drift.mean is None:
             raise
-        tally.problem = str(mistake)
+        if isinstance(error, InputError):
+            tally.problem = str(error)
+        else:
+            log.exception("the engine broke down")
+            tally.problem = f"The engine broke down ({type(error).__name__}: {shown(str(error), 200)})."
 
 
 def make_video(

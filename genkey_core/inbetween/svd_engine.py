@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,7 +148,7 @@ class Mini(_StableVideoEngine):
             evaluations=self.options.evaluations,
             evaluation_s=_MINI_EVALUATION_S * self._share(n_frames),
             around_s=1.0,
-            once_s=6.0,
+            once_s=0.0 if _is_read(self.folder, half=False) else 6.0,
             memory_bytes=900_000_000,
             notes=("mini knows only the small world it was trained on; use draft for photographs.",),
         )
@@ -179,7 +180,10 @@ class Full(_StableVideoEngine):
     def native(
         self, start: np.ndarray, end: np.ndarray, *, n_frames: int | None, seed: int
     ) -> Iterator[Progress | np.ndarray]:
-        """As `engines.NativeModel`; about 1024x576 pixels, in the keyframes' aspect between 1:4 and 4:1."""
+        """As `engines.NativeModel`; about as many pixels as 1024x576, in the keyframes' aspect to the next 64 pixels.
+
+        Keyframes wider than 4:1 or taller than 1:4 are squeezed to that for the model, and its clip is stretched back.
+        """
         from .svd_shelf import shelf
 
         total = self.options.evaluations
@@ -201,7 +205,7 @@ class Full(_StableVideoEngine):
             evaluations=self.options.evaluations,
             evaluation_s=self._evaluation_s(n_frames),
             around_s=_FULL_AROUND_S,
-            once_s=30.0,
+            once_s=0.0 if _is_read(self._folder(), half=True) else 30.0,
             memory_bytes=10**10,
             lease_s=self._lease_s(n_frames),
             download_bytes=svd_weights.download_bytes(self.settings.variant),
@@ -240,6 +244,12 @@ def _memory_mode(wanted: str, device: str) -> str:
         return (mode_on(device) or memory_mode_for(device)).name
     allowed = MEMORY[MEMORY.index(wanted) :]
     return next(mode.name for mode in MEMORY_MODES if mode.name in allowed)
+
+
+def _is_read(folder: Path | None, *, half: bool) -> bool:
+    """Whether the model in `folder` is in memory already; what could hold it is not imported for that."""
+    shelf = sys.modules.get(f"{__package__}.svd_shelf")
+    return shelf is not None and shelf.holds(str(folder), half=half)
 
 
 def _gpu_seconds(request: Request, start: np.ndarray, end: np.ndarray) -> float:

@@ -73,6 +73,11 @@ def shelf(folder: str, *, half: bool) -> Shelved:
         return _models[key]
 
 
+def holds(folder: str, *, half: bool) -> bool:
+    """Whether the model in `folder` is read already."""
+    return (folder, half) in _models
+
+
 def mode_on(device: str) -> MemoryMode | None:
     """The mode of a model that is on `device` already, and takes the memory there that it needs."""
     return next((entry.model.memory for entry in _models.values() if entry.model.device == device), None)
