@@ -7,8 +7,10 @@ import gradio as gr
 from genkey_core.inbetween.settings import ASPECTS, FITS, MAX_KEYFRAMES
 from genkey_core.timing import PLAYBACKS
 
+from . import inbetween_compare
 from . import inbetween_handlers as handlers
 from .inbetween_api import build_api
+from .inbetween_engine import engine_controls
 from .inbetween_state import CONTROLS, EMPTY_STRIP
 from .inbetween_view import GUIDE, waiting_line
 from .jobs import HEAVY, heavy_jobs
@@ -36,7 +38,7 @@ def build(page: gr.Blocks) -> None:
         with gr.Column(scale=5, min_width=340):
             uploads, examples, strip = _keyframe_inputs()
             timing = _timing_controls()
-            look = _look_controls()
+            look = _look_controls() | engine_controls()
         with gr.Column(scale=4, min_width=320):
             job = _job_controls()
             result = _result_view()
@@ -44,9 +46,9 @@ def build(page: gr.Blocks) -> None:
     page_state = [files, strip, *controls, look["frames_zip"]]
     _wire_gap_editing(strip, timing, look["fps"])
     look["playback"].input(None, [strip, look["playback"]], strip, js=handlers.LOOP_JS, **QUIET)
-    edits = [c.input for name, c in look.items() if name != "background"]
+    edits = [c.input for name, c in look.items() if name not in ("background", "compare")]
     gr.on(
-        [strip.change, look["background"].change, *edits],
+        [strip.change, look["background"].change, look["engine"].change, *edits],
         handlers.describe,
         page_state,
         [job["cost"], result["chart"], job["run"], result["link"]],
@@ -68,8 +70,9 @@ def build(page: gr.Blocks) -> None:
     for name, button in examples.items():
         button.click(handlers.example_loader(name), sources, restored, concurrency_limit=4, **QUIET)
     page.load(handlers.from_link, sources[1:], restored, **QUIET)
-    _wire_job(job, result, page_state)
+    _wire_job(job, look["compare"], result, page_state)
     build_api()
+    inbetween_compare.build_api()
 
 
 def _keyframe_inputs() -> tuple[gr.File, dict[str, gr.Button], gr.HTML]:
@@ -215,26 +218,31 @@ def _wire_gap_editing(strip: gr.HTML, timing: dict[str, gr.components.Component]
         trigger(None, [*values, fps], values, js=f"(...a) => ({js})('{source}', ...a)", **QUIET)
 
 
-def _wire_job(job: dict, result: dict, page_state: list[gr.components.Component]) -> None:
-    """Run, its progress and its end; Cancel, also for a job that still waits for its turn."""
+def _wire_job(job: dict, compare: gr.Button, result: dict, page_state: list[gr.components.Component]) -> None:
+    """Run or the comparison of variants, its progress and its end; Cancel, also for a job that still waits."""
     dropped = gr.Textbox(visible="hidden", label="dropped")  # its change takes a waiting job out of the queue
     shown = [result[name] for name in ("status", "video", "facts", "archive", "gallery", "recipe")]
-    started = job["run"].click(
-        handlers.prepare, page_state, [result["status"], job["run"], job["cancel"]], queue=False, **QUIET
-    )
-    started.success(None, result["link"], None, js=handlers.STARTED_JS, **QUIET)
-    running = started.success(
-        handlers.run,
-        page_state,
-        shown,
-        concurrency_id=HEAVY,
-        concurrency_limit=heavy_jobs(),
-        show_progress_on=result["status"],
-        api_visibility="private",
-    )
-    running.then(handlers.finish, page_state, [job["run"], job["cancel"], result["status"]], queue=False, **QUIET)
+    begun = [result["status"], job["run"], job["cancel"]]
+    running = []
+    for button, check, work in (
+        (job["run"], handlers.prepare, handlers.run),
+        (compare, handlers.prepare_comparison, handlers.compare),
+    ):
+        started = button.click(check, page_state, begun, queue=False, **QUIET)
+        started.success(None, result["link"], None, js=handlers.STARTED_JS, **QUIET)
+        event = started.success(
+            work,
+            page_state,
+            shown,
+            concurrency_id=HEAVY,
+            concurrency_limit=heavy_jobs(),
+            show_progress_on=result["status"],
+            api_visibility="private",
+        )
+        event.then(handlers.finish, page_state, [job["run"], job["cancel"], result["status"]], queue=False, **QUIET)
+        running.append(event)
     job["cancel"].click(handlers.cancel, None, [job["cancel"], result["status"], dropped], queue=False, **QUIET)
-    dropped.change(None, cancels=[running])
+    dropped.change(None, cancels=running)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import gradio as gr
 
 from genkey_core.checks import InputError
-from genkey_core.inbetween.settings import ASPECTS, ENGINES, FITS, MAX_SEED, Settings
+from genkey_core.inbetween.settings import (
+    ASPECTS,
+    ENGINES,
+    FITS,
+    MAX_SEED,
+    MEMORY,
+    PRESETS,
+    VARIANTS,
+    Settings,
+)
 from genkey_core.timing import PLAYBACKS
 
 from .jobs import HEAVY, heavy_jobs, job_folder, limits, says_mistakes, sweep
@@ -29,6 +38,13 @@ class Item:
     @property
     def is_progress(self) -> bool:
         return self.result is None
+
+
+def check(paths: Sequence[str], settings: Settings, *, frames_zip: bool) -> None:
+    """Raises InputError where the job cannot be done here, without making anything."""
+    from genkey_core import inbetween
+
+    limits().check(inbetween.estimate_cost(inbetween.plan(paths, settings), frames_zip=frames_zip))
 
 
 def make_result(
@@ -56,7 +72,7 @@ def make_result(
             for item in made:
                 if isinstance(item, inbetween.Result):
                     result = item
-                elif time.perf_counter() - shown > _PREVIEW_EVERY_S:
+                elif time.perf_counter() - shown > _PREVIEW_EVERY_S or getattr(item, "note", ""):
                     shown = time.perf_counter()
                     yield Item(step=item)
     if result.complete:
@@ -81,6 +97,10 @@ def inbetween(
     engine: str = "auto",
     seed: int = 0,
     frames_zip: bool = False,
+    preset: str = "fast",
+    variant: str = "dual",
+    prompt: str = "",
+    memory: str = "auto",
 ):
     """Make a video that moves from each image to the next.
 
@@ -97,13 +117,17 @@ def inbetween(
         background: colour of bars and behind transparent pixels, as #rrggbb.
         playback: once, loop (with a gap from the last image back to the first) or ping-pong.
         end_hold_s: seconds that the last image stands still.
-        engine: auto or draft.
+        engine: auto, draft (any machine), mini (its own small world), full (Stable Video Diffusion, a GPU), wan or ltx.
         seed: for engines that draw at random; draft does not.
         frames_zip: also return every frame as PNG in a zip.
+        preset: fast or quality, how long the learned engines sample.
+        variant: of chapter 5, for mini and full: dual, no_finetuning, no_rotation, time_reversal or forward.
+        prompt: what happens between the keyframes, for wan and ltx.
+        memory: auto, or the GPU memory to stay within: 40 GB, 24 GB, 16 GB or 12 GB.
 
     Returns:
         The MP4 (with its recipe in its metadata), the zip of frames or nothing, and an object: engine, frames, complete,
-        colour_drift, seconds, recipe; while the job runs, frames_done and frames_total.
+        problem, colour_drift, seconds, recipe; while the job runs, frames_done and frames_total.
     """
     if not images:
         raise InputError("keyframes: 2 to 24 images are needed, got 0.")
@@ -120,25 +144,37 @@ def inbetween(
             "end_hold_s": end_hold_s,
             "engine": engine,
             "seed": seed,
+            "preset": preset,
+            "variant": variant,
+            "prompt": prompt,
+            "memory": memory,
         }
     )
     for item in make_result(images, settings, frames_zip=frames_zip):
         if item.is_progress:
-            yield None, None, {"frames_done": item.step.done, "frames_total": item.step.total}
+            yield None, None, said(item.step)
             continue
-        result = item.result
-        yield (
-            str(result.path),
-            str(result.zip_path) if result.zip_path else None,
-            {
-                "engine": result.engine,
-                "frames": result.frames,
-                "complete": result.complete,
-                "colour_drift": result.drift,
-                "seconds": round(result.elapsed_s, 3),
-                "recipe": result.recipe,
-            },
-        )
+        yield str(item.result.path), str(item.result.zip_path) if frames_zip else None, info(item.result)
+
+
+def said(step: object) -> dict:
+    """A running job's progress as JSON: frames, or an engine's passes of its network before the first of them."""
+    if hasattr(step, "note"):
+        return {"passes_done": step.done, "passes_total": step.total, "note": step.note}
+    return {"frames_done": step.done, "frames_total": step.total}
+
+
+def info(result: object) -> dict:
+    """What is told about a result."""
+    return {
+        "engine": result.engine,
+        "frames": result.frames,
+        "complete": result.complete,
+        "problem": result.problem,
+        "colour_drift": result.drift,
+        "seconds": round(result.elapsed_s, 3),
+        "recipe": result.recipe,
+    }
 
 
 @says_mistakes
@@ -200,6 +236,10 @@ def build_api() -> None:
             gr.Dropdown(list(ENGINES), value="auto", label="engine"),
             gr.Number(0, label="seed", precision=0, maximum=MAX_SEED),
             gr.Checkbox(False, label="frames_zip"),
+            gr.Dropdown(list(PRESETS), value="fast", label="preset"),
+            gr.Dropdown(list(VARIANTS), value="dual", label="variant"),
+            gr.Textbox("", label="prompt"),
+            gr.Dropdown(list(MEMORY), value="auto", label="memory"),
         ]
         outputs = [gr.Video(label="video"), gr.File(label="frames"), gr.JSON(label="info")]
         make = gr.Button("inbetween")

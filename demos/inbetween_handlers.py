@@ -112,15 +112,31 @@ def _notes(settings: Settings) -> list[str]:
 @says_mistakes
 def prepare(request: gr.Request, files: dict, strip: dict, *rest):
     """Everything that can be refused is refused here, before the job waits in the queue."""
-    from genkey_core import inbetween
+    from .inbetween_api import check
 
-    from .inbetween_view import waiting_line
+    _checked(files, strip, rest, check)
+    return _queued(request)
 
+
+@says_mistakes
+def prepare_comparison(request: gr.Request, files: dict, strip: dict, *rest):
+    """The same for the comparison of the variants."""
+    from .inbetween_compare import check
+
+    _checked(files, strip, rest, check)
+    return _queued(request)
+
+
+def _checked(files: dict, strip: dict, rest: tuple, check) -> None:
     *controls, frames_zip = rest
     strip = checked_strip(strip)
     paths, _ = keyframes_of(files, strip)
-    job = inbetween.plan(paths, settings_of(strip, tuple(controls)))
-    limits().check(inbetween.estimate_cost(job, frames_zip=bool(frames_zip)))
+    check(paths, settings_of(strip, tuple(controls)), frames_zip=bool(frames_zip))
+
+
+def _queued(request: gr.Request):
+    from .inbetween_view import waiting_line
+
     _jobs.begin(request.session_hash)
     return waiting_line("Waiting for its turn…"), gr.Button(interactive=False), gr.Button(interactive=True)
 
@@ -129,7 +145,20 @@ def prepare(request: gr.Request, files: dict, strip: dict, *rest):
 def run(request: gr.Request, files: dict, strip: dict, *rest):
     """Make the video; yields progress for [status, video, facts, archive, gallery, recipe] and last the result."""
     from .inbetween_api import make_result
-    from .inbetween_view import facts, gallery, outcome, progress, waiting_line
+
+    yield from _work(request, make_result, files, strip, rest)
+
+
+@says_mistakes
+def compare(request: gr.Request, files: dict, strip: dict, *rest):
+    """Make the video of the variants side by side; yields what `run` yields."""
+    from .inbetween_compare import make_comparison
+
+    yield from _work(request, make_comparison, files, strip, rest)
+
+
+def _work(request: gr.Request, make, files: dict, strip: dict, rest: tuple):
+    from .inbetween_view import progress, shown, waiting_line
 
     *controls, frames_zip = rest
     job = _jobs.start(request.session_hash)
@@ -141,15 +170,11 @@ def run(request: gr.Request, files: dict, strip: dict, *rest):
         paths, names = keyframes_of(files, strip)
         settings = settings_of(strip, tuple(controls))
         stopped = job.cancelled.is_set
-        for item in make_result(paths, settings, frames_zip=bool(frames_zip), cancelled=stopped, names=names):
+        for item in make(paths, settings, frames_zip=bool(frames_zip), cancelled=stopped, names=names):
             if item.is_progress:
                 yield progress(item.step), *[gr.skip()] * 5
                 continue
-            result = item.result
-            video = gr.Video(str(result.path), visible=True)
-            archive = gr.File(str(result.zip_path) if result.zip_path else None, visible=result.zip_path is not None)
-            pictures = gr.Gallery(gallery(result), visible=True)
-            yield outcome(result), video, gr.HTML(facts(result), visible=True), archive, pictures, result.recipe
+            yield shown(item.result)
     except Exception:
         yield waiting_line(FAILED), *[gr.skip()] * 5
         raise

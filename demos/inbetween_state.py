@@ -19,7 +19,10 @@ EMPTY_STRIP = {
     "selected": -1,
     "loop": False,
 }
-CONTROLS = ("fps", "aspect", "fit", "max_side", "playback", "end_hold_s", "background")  # fields of Settings, as shown
+CONTROLS = (  # fields of Settings, as shown
+    "fps", "aspect", "fit", "max_side", "playback", "end_hold_s", "background",
+    "engine", "variant", "preset", "prompt", "memory", "seed",
+)  # fmt: skip
 MAX_REMEMBERED = 8 * MAX_KEYFRAMES  # uploads of one session that the page may still show
 
 

@@ -6,11 +6,17 @@ import base64
 import html
 
 import cv2
+import gradio as gr
 import numpy as np
 
 from genkey_core.cost import Cost, duration_text
+from genkey_core.inbetween.compare import Comparison
+from genkey_core.inbetween.engines import Progress
 from genkey_core.inbetween.job import Result, Step
+from genkey_core.inbetween.sampling import VARIANTS
 from genkey_core.timing import Timeline
+
+from .inbetween_compare import recipe_of
 
 _PREVIEW_WIDTH = 640
 _MOST_DOTS = 400
@@ -28,6 +34,7 @@ def cost_line(cost: Cost, size: tuple[int, int], timeline: Timeline, *, on_zero_
     text = (
         f"{size[0]}×{size[1]}, {duration_text(timeline.duration_s)} of video · {cost.sentence(on_zero_gpu=on_zero_gpu)}"
     )
+    notes = [*cost.notes, *notes]
     extra = "".join(f"<br>{html.escape(note)}" for note in notes)
     return f'<div class="gk-cost" role="status">{html.escape(text)}{extra}</div>'
 
@@ -42,8 +49,10 @@ def waiting_line(message: str) -> str:
     return f'<div class="gk-cost" role="status">{html.escape(message)}</div>'
 
 
-def progress(step: Step) -> str:
-    """A progress bar, the pace and the newest frame."""
+def progress(step: Step | Progress) -> str:
+    """A progress bar, the pace and the newest frame; or how far an engine is before its first one."""
+    if isinstance(step, Progress):
+        return sampling(step)
     rate = step.done / max(step.elapsed_s, 1e-6)
     left = duration_text((step.total - step.done) / rate)
     share = 100 * step.done / step.total
@@ -54,8 +63,46 @@ def progress(step: Step) -> str:
     )
 
 
+def sampling(step: Progress) -> str:
+    """How far the clip of one gap is, and what it will look like as far as it is known."""
+    share = 100 * step.done / max(step.total, 1)
+    said = f"Sampling · {step.done} of {step.total} passes of the network" if step.total else "Getting ready"
+    words = f"{said} · {html.escape(step.note)}" if step.note else said
+    size = _PREVIEW_WIDTH if step.preview is None else min(_PREVIEW_WIDTH, 8 * step.preview.shape[1])
+    preview = (
+        ""
+        if step.preview is None
+        else f'<img class="gk-foreseen" width="{size}" alt="the clip as foreseen" src="{data_uri(step.preview, _PREVIEW_WIDTH)}">'
+    )
+    return (
+        f'<div class="gk-status" role="status"><div class="gk-bar"><i style="width:{share:.1f}%"></i></div>'
+        f"<span>{words}</span>{preview}</div>"
+    )
+
+
+def shown(result: Result | Comparison) -> tuple:
+    """What a finished job fills [status, video, facts, archive, gallery, recipe] with."""
+    video = gr.Video(str(result.path), visible=True)
+    if isinstance(result, Comparison):
+        done = waiting_line(f"Finished: {len(result.variants)} variants in {duration_text(result.elapsed_s)}.")
+        words = gr.HTML(comparison_facts(result), visible=True)
+        return done, video, words, gr.File(None, visible=False), gr.Gallery(None, visible=False), recipe_of(result)
+    archive = gr.File(str(result.zip_path) if result.zip_path else None, visible=result.zip_path is not None)
+    pictures = gr.Gallery(gallery(result), visible=True)
+    return outcome(result), video, gr.HTML(facts(result), visible=True), archive, pictures, result.recipe
+
+
+def comparison_facts(result: Comparison) -> str:
+    """Which variants stand in the video, and what each of them does."""
+    rows = [("State", "finished" if result.complete else "cancelled; these variants were done")]
+    rows += [("Engine", result.engine), ("Seed", f"{result.seed}, the same for each")]
+    return _list(rows + [(name.replace("_", " "), VARIANTS[name]) for name in result.variants])
+
+
 def outcome(result: Result) -> str:
     """The line above the video once it is made."""
+    if result.problem:
+        return refused_line(f"Stopped after {result.frames} frames, which are kept: {result.problem}")
     state = "Finished" if result.complete else "Cancelled; this is the part that was done"
     return waiting_line(f"{state}: {result.frames} frames in {duration_text(result.elapsed_s)}.")
 
@@ -63,16 +110,33 @@ def outcome(result: Result) -> str:
 def facts(result: Result) -> str:
     """What was made, and how: honest numbers under the video."""
     output, settings = result.recipe["output"], result.recipe["settings"]
+    drawn = _sampling(result.engine, settings)
     drift = "no in-betweens" if result.drift is None else f"mean ΔE {result.drift:.2f} (about 1 is just visible)"
     rows = [
-        ("State", "finished" if result.complete else "cancelled, the rest was not made"),
+        (
+            "State",
+            "finished" if result.complete else "stopped" if result.problem else "cancelled, the rest was not made",
+        ),
         ("Engine", result.engine),
         ("Video", f"{output['width']}×{output['height']}, {result.frames} frames at {settings['fps']:g} fps"),
         ("Made in", f"{duration_text(result.elapsed_s)} ({result.frames / max(result.elapsed_s, 1e-6):.1f} frames/s)"),
         ("Colour drift", drift),
-        ("Seed", f"{result.recipe['seed']} (this engine draws nothing at random)"),
+        ("Seed", f"{result.recipe['seed']}" + (" (this engine draws nothing at random)" if drawn is None else "")),
     ]
+    if drawn is not None:
+        rows.append(("Sampling", drawn))
+    rows += [("Problem", result.problem)] if result.problem else []
+    rows += [("Note", note) for note in result.notes]
     return _list(rows)
+
+
+def _sampling(engine: str, settings: dict) -> str | None:
+    """How a learned engine sampled, in words; None for one that does not."""
+    if engine == "draft":
+        return None
+    if engine in ("mini", "full"):
+        return f"{settings['preset']}, variant {settings['variant'].replace('_', ' ')}"
+    return f"{settings['preset']}, prompt “{settings['prompt']}”" if settings["prompt"] else settings["preset"]
 
 
 def gallery(result: Result) -> list[tuple[np.ndarray, str]]:
