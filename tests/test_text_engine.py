@@ -1,9 +1,11 @@
 """Wan and LTX-Video behind the in-between call: wiring on tiny random pipelines of the published classes."""
 
+import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,10 +87,12 @@ def test_prompts_are_bounded_and_an_empty_one_is_neutral():
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_modes_are_ordered_by_what_they_need(spec):
+def test_modes_are_ordered_by_what_they_need(spec, monkeypatch):
+    machine(monkeypatch, gpu_gb=80)
     free = [mode.free_gb for mode in spec.modes]
     assert free == sorted(free, reverse=True)
-    assert [smaller_text_mode(spec, mode) for mode in spec.modes] == [*spec.modes[1:], None]
+    assert [smaller_text_mode(spec, mode, "gpu") for mode in spec.modes] == [*spec.modes[1:], None]
+    assert all(smaller_text_mode(spec, mode, "mps").bits == 16 for mode in spec.modes[:-1])
     assert all(mode.free_gb < int(mode.name.removesuffix(" GB")) for mode in spec.modes)
 
 
@@ -156,6 +160,21 @@ def test_the_estimate_grows_with_frames_size_and_care(engine):
     assert 0 < seconds[0] < seconds[-1] < quality.gpu_seconds(1920, 1080, engine.spec.frame_counts[-1])
     saving = replace(engine.spec, modes=engine.spec.modes[-1:])
     assert saving.modes[0].slower > engine.spec.modes[0].slower
+
+
+@pytest.mark.parametrize("engine", [Wan, LTX])
+def test_what_a_clip_needs_is_told_beforehand(engine, monkeypatch):
+    machine(monkeypatch, gpu_gb=22 if engine is Wan else 7.5)
+    monkeypatch.setattr(hub, "cached", lambda name: None)
+    native = engine(Settings(), device="gpu")
+    needs = native.needs((1920, 1080))
+    assert needs.evaluations == native.preset.steps
+    assert needs.evaluations * needs.evaluation_s == pytest.approx(native.gpu_seconds(1920, 1080))
+    assert needs.lease_s > native.gpu_seconds(1920, 1080)
+    assert needs.memory_mode == native.memory.name
+    assert needs.download_bytes == hub.checkpoint(engine.spec.checkpoint).size_bytes
+    assert needs.notes == ("The weights are shrunk to 4 bits.",)
+    assert needs.lease_s > native.needs((1920, 1080), 9).lease_s
 
 
 def test_the_download_is_announced_until_it_is_here(monkeypatch, tmp_path):
@@ -247,3 +266,59 @@ def test_keyframes_of_two_sizes_are_refused(folders, keyframes):
     native = SmallWan(Settings(), folder=folders["wan"], device="cpu")
     with pytest.raises(InputError, match="both keyframes must have one size"):
         next(native.native(keyframes[0], keyframes[1][:, :60], seed=0))
+
+
+def test_where_memory_runs_out_an_automatic_mode_goes_on_in_the_next_smaller(folders, keyframes, monkeypatch):
+    from genkey_core.inbetween.svd import OutOfMemoryError
+
+    machine(monkeypatch, gpu_gb=79, packages=False)
+    tried = []
+
+    def sample(clip, start, end):
+        tried.append(clip.memory)
+        yield Progress(1, 2)
+        if clip.memory != "12 GB":
+            raise OutOfMemoryError("memory: it ran out.")
+        yield np.zeros((9, 32, 64, 3), np.uint8)
+
+    monkeypatch.setattr(text_engine, "_sample", sample)
+    monkeypatch.setattr(text_engine, "_held_model", lambda clip: None)
+    native = SmallWan(Settings(), folder=folders["wan"], device="gpu")
+    *told, clip = native.native(*keyframes, n_frames=9, seed=0)
+    assert clip.shape[0] == 9
+    assert tried == ["80 GB", "48 GB", "12 GB"], "those that shrink weights need bitsandbytes"
+    notes = [record.note for record in told if record.lasting]
+    assert notes == [f"memory ran out; going on in the {name} mode" for name in ("48 GB", "12 GB")]
+    assert native.memory.name == "12 GB"
+    asked = SmallLTX(Settings(memory="16 GB"), folder=folders["ltx"], device="gpu")
+    with pytest.raises(OutOfMemoryError, match="it ran out"):
+        list(asked.native(*keyframes, seed=0))
+    assert tried[3:] == ["16 GB"], "a mode that was asked for stays"
+
+
+def test_a_lease_is_asked_for_by_the_estimate_and_told_in_plain_values(folders, keyframes, monkeypatch):
+    asked = []
+
+    def lease(*, duration):
+        return lambda function: lambda *args: (asked.append((args, duration(*args))), function(*args))[1]
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lease))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setattr(text_engine, "_sample", runtime.gpu(duration=text_engine._lease_s)(text_engine._sample))
+    native = SmallLTX(Settings(), folder=folders["ltx"], device="cpu")
+    assert list(native.native(*keyframes, n_frames=9, seed=0))[-1].shape == (9, 32, 64, 3)
+    (((clip, *arrays), seconds),) = asked
+    assert seconds == int(np.ceil(native.gpu_seconds(80, 40, 9) * 1.5))
+    assert json.loads(json.dumps(asdict(clip)))["n_frames"] == 9
+    assert all(isinstance(array, np.ndarray) for array in arrays)
+
+
+def test_the_clip_becomes_frames_at_the_positions_and_the_size_of_the_keyframes(folders, keyframes):
+    from genkey_core.inbetween.learned import Learned
+
+    settings = Settings(prompt="a cat", seed=5)
+    engine = Learned(SmallLTX(settings, folder=folders["ltx"], device="cpu"), settings)
+    made = list(engine.between(*keyframes, np.array([0.2, 0.5, 0.9])))
+    frames = [item for item in made if isinstance(item, np.ndarray)]
+    assert [frame.shape for frame in frames] == [(40, 80, 3)] * 3
+    assert any(isinstance(item, Progress) and item.preview is not None for item in made)

@@ -102,3 +102,16 @@ def test_an_image_encoder_with_too_few_tensors_is_named(folders, tmp_path):
 def test_wan_models_that_take_no_last_picture_are_refused(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):
         load(saved(tiny_wan(**changes), tmp_path / "wan"), "wan")
+
+
+def test_running_out_of_memory_while_loading_is_no_damage(folders, monkeypatch):
+    from diffusers import LTXConditionPipeline
+
+    from genkey_core.inbetween.svd import OutOfMemoryError
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(LTXConditionPipeline, "from_pretrained", full)
+    with pytest.raises(OutOfMemoryError, match="ran out while ltx was loaded; choose a smaller memory mode"):
+        load(folders["ltx"], "ltx")

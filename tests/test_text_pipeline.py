@@ -171,7 +171,9 @@ def test_failures_of_sampling_are_sentences(models, keyframes, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("out of memory")
 
-    fails(OutOfMemoryError, full, "in the mode 80 GB; choose the memory mode 48 GB")
+    monkeypatch.setattr("genkey_core.inbetween.text_pipeline.MEMORY", ("auto", "40 GB", "12 GB"))
+    monkeypatch.setattr("genkey_core.inbetween.text_specs._installed", lambda name: name != "bitsandbytes")
+    fails(OutOfMemoryError, full, "in the mode 80 GB; choose the memory mode 12 GB")
     monkeypatch.setattr(model, "memory", WAN_SPEC.modes[-1])
     fails(OutOfMemoryError, full, "in the mode 12 GB; choose the preset fast, or fewer frames")
     fails(

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import hub, runtime
 from ..checks import InputError
-from .engines import Progress
+from .engines import Needs, Progress
 from .text_specs import (
     LTX_SPEC,
     NEUTRAL_PROMPT,
@@ -29,6 +29,7 @@ from .text_specs import (
     TextSpec,
     check_packages,
     choose_text_mode,
+    smaller_text_mode,
     text_size,
 )
 from .worker import Reporter, streamed
@@ -115,6 +116,7 @@ class _TextModel:
         self.memory: TextMode = (
             self.spec.modes[0] if device == "cpu" else choose_text_mode(self.spec, self.device, settings.memory)
         )
+        self._wanted = settings.memory
         self._folder = None if folder is None else Path(folder)
 
     @property
@@ -134,6 +136,20 @@ class _TextModel:
         frames = self.spec.nearest_frames(n_frames)
         return self.spec.seconds(self.preset, self.memory, self.size(width, height), frames)
 
+    def needs(self, size: tuple[int, int], n_frames: int | None = None) -> Needs:
+        """What one clip between keyframes of `size` (W, H) needs here; all of its time is counted as that of the steps."""
+        gpu_s, steps = self.gpu_seconds(*size, n_frames), self.preset.steps
+        shrunk = (f"The weights are shrunk to {self.memory.bits} bits.",) if self.memory.bits < 16 else ()
+        return Needs(
+            evaluations=steps,
+            evaluation_s=gpu_s / steps,
+            memory_bytes=int(self.memory.ram_gb * 1e9),
+            lease_s=gpu_s * _LEASE_SLACK,
+            download_bytes=self.download_bytes(),
+            memory_mode=self.memory.name,
+            notes=shrunk,
+        )
+
     def download_bytes(self) -> int:
         """About how much has to be fetched before the first clip; 0 where all is here. Asks no network."""
         if self._folder is not None or hub.cached(self.spec.checkpoint) is not None:
@@ -146,14 +162,27 @@ class _TextModel:
         """Yield Progress and, last, one clip uint8 [T h w 3] from `start` to `end`, uint8 [H W 3] of one size.
 
         `n_frames` goes to the nearest number that the model makes. Closing it stops the download (which is resumed by the
-        next call) or the model, at the end of its step. Raises InputError: DownloadError, svd.OutOfMemoryError with the
-        next smaller memory mode, sampling.NotFiniteError, an incomplete folder, a black clip.
+        next call) or the model, at the end of its step. Where memory runs out in the mode "auto", the clip is begun anew
+        in the next smaller one and a Progress says so. Raises InputError: DownloadError, svd.OutOfMemoryError that names
+        a smaller mode, sampling.NotFiniteError, an incomplete folder, a black clip.
         """
         if start.shape != end.shape:
             raise InputError(f"{self.name}: both keyframes must have one size, got {start.shape} and {end.shape}.")
-        height, width = start.shape[:2]
         frames = self.spec.nearest_frames(n_frames)
         folder = yield from self._fetched()
+        while True:
+            try:
+                return (yield from self._clip(folder, start, end, frames, seed))
+            except InputError as error:
+                if (smaller := self._smaller_mode_after(error)) is None:
+                    raise
+            self.memory = smaller  # for the next clips, too
+            note = f"memory ran out; going on in the {smaller.name} mode"
+            yield Progress(0, self.preset.steps, note=note, lasting=True)
+
+    def _clip(self, folder: Path, start: np.ndarray, end: np.ndarray, frames: int, seed: int):
+        """One clip in the memory mode there is now."""
+        height, width = start.shape[:2]
         clip = _Clip(
             kind=self.name,
             folder=str(folder),
@@ -170,6 +199,14 @@ class _TextModel:
         if self.memory.bits == 16 or not runtime.on_zero_gpu():  # weights are shrunk where a GPU is
             _held_model(clip)
         yield from _sample(clip, start, end)
+
+    def _smaller_mode_after(self, error: InputError) -> TextMode | None:
+        """The mode to go on in after `error`: none unless memory ran out in a mode that nobody had asked for."""
+        from .svd import OutOfMemoryError
+
+        if not isinstance(error, OutOfMemoryError) or self._wanted != "auto":
+            return None
+        return smaller_text_mode(self.spec, self.memory, self.device)
 
     def _fetched(self):
         """Yield Progress while the checkpoint is fetched; returns its folder."""

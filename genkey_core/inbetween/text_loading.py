@@ -12,6 +12,7 @@ import torch
 
 from .. import runtime
 from ..checks import InputError, shown
+from .svd import OutOfMemoryError
 from .text_specs import TextSpec, check_packages
 
 _TABLES = ("shared.weight", "encoder.embed_tokens.weight")  # the text encoder's two names for its embeddings
@@ -40,7 +41,7 @@ def read_pipeline(folder: Path, spec: TextSpec, *, dtype: torch.dtype, bits: int
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError, KeyError) as error:
         if isinstance(error, torch.OutOfMemoryError):
-            raise InputError(
+            raise OutOfMemoryError(
                 f"memory: it ran out while {spec.name} was loaded; choose a smaller memory mode."
             ) from error
         raise InputError(f"model: {shown(folder.name)} is incomplete or damaged ({shown(str(error), 120)}).") from error

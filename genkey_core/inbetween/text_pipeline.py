@@ -21,6 +21,7 @@ from ..checks import InputError
 from ..media import to_float, to_uint8
 from .engines import Progress
 from .sampling import NotFiniteError
+from .settings import MEMORY
 from .svd import OutOfMemoryError
 from .text_loading import read_pipeline
 from .text_specs import LTX_SPEC, WAN_SPEC, TextMode, TextSpec, smaller_text_mode
@@ -167,7 +168,9 @@ class TextVideo:
         try:
             yield
         except torch.OutOfMemoryError as error:
-            smaller = smaller_text_mode(self.spec, self.memory)
+            smaller = smaller_text_mode(self.spec, self.memory, self.device)
+            while smaller and smaller.name not in MEMORY:  # settings do not know them all
+                smaller = smaller_text_mode(self.spec, smaller, self.device)
             remedy = f"choose the memory mode {smaller.name}" if smaller else "choose the preset fast, or fewer frames"
             raise OutOfMemoryError(f"memory: it ran out in the mode {self.memory.name}; {remedy}.") from error
 

@@ -156,11 +156,9 @@ def choose_text_mode(spec: TextSpec, device: str, wanted: str = "auto") -> TextM
         raise InputError(f"{spec.name}: a GPU is needed, and this machine has none; the draft engine runs without.")
     if wanted != "auto":
         return _named_mode(spec, wanted)
-    # bitsandbytes shrinks weights on a GPU of its kind, which has to stay.
-    quantises = _installed("bitsandbytes") and device != "mps" and not runtime.on_zero_gpu()
     free_gb, ram_gb = memory.gpu / 1e9, memory.ram / 1e9
-    for mode in spec.modes:
-        if free_gb >= mode.free_gb and ram_gb >= mode.ram_gb and (mode.bits == 16 or quantises):
+    for mode in _usable(spec, device):
+        if free_gb >= mode.free_gb and ram_gb >= mode.ram_gb:
             return mode
     smallest = spec.modes[-1]
     raise InputError(
@@ -169,9 +167,15 @@ def choose_text_mode(spec: TextSpec, device: str, wanted: str = "auto") -> TextM
     )
 
 
-def smaller_text_mode(spec: TextSpec, mode: TextMode) -> TextMode | None:
-    """The next mode that needs less memory of the GPU, None after the smallest."""
-    return next((other for other in spec.modes if other.free_gb < mode.free_gb), None)
+def smaller_text_mode(spec: TextSpec, mode: TextMode, device: str) -> TextMode | None:
+    """The next mode that needs less memory of the GPU and can run on `device`, None after the smallest."""
+    return next((other for other in _usable(spec, device) if other.free_gb < mode.free_gb), None)
+
+
+def _usable(spec: TextSpec, device: str) -> list[TextMode]:
+    """The modes without those that shrink weights, unless bitsandbytes is here, and a GPU of its kind that stays."""
+    shrinks = _installed("bitsandbytes") and device != "mps" and not runtime.on_zero_gpu()
+    return [mode for mode in spec.modes if mode.bits == 16 or shrinks]
 
 
 def text_size(spec: TextSpec, width: int, height: int, pixels: int) -> tuple[int, int]:
