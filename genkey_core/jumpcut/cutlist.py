@@ -116,34 +116,42 @@ class CutList:
 
 @dataclass(frozen=True)
 class TimeMap:
-    """Times in the source <-> times in the result, where `kept` stretches follow each other without a gap."""
+    """Times in the source <-> times in the result, where `kept` stretches follow each other."""
 
     kept: tuple[tuple[float, float], ...]
+    inserted_s: tuple[float, ...] = ()  # new picture after each of them; none where it is empty
 
     @property
     def duration_s(self) -> float:
         """The length of the result."""
-        return float(sum(b - a for a, b in self.kept))
+        return float(self._ends[-1])
 
     def to_result(self, source_s: float | np.ndarray) -> float | np.ndarray:
-        """Where a moment of the source is in the result; a removed moment lies on its cut."""
-        source, result = self._knots
-        return _like(source_s, np.interp(source_s, source, result))
+        """Where a moment of the source is in the result; a removed one lies where the piece before it ends."""
+        source, result = np.array(self.kept, np.float64).ravel(), np.stack([self._starts, self._ends], axis=1).ravel()
+        at = np.asarray(source_s, np.float64)
+        before = np.searchsorted(source, at, side="right") - 1  # the last edge at or before it
+        removed = (before % 2 == 1) & (before >= 0) & (before < len(source) - 1)
+        return _like(source_s, np.where(removed, result[before], np.interp(at, source, result)))
 
     def to_source(self, result_s: float | np.ndarray) -> float | np.ndarray:
-        """What moment of the source a moment of the result shows; at a cut, the first one after it."""
+        """What moment of the source a moment of the result shows; at a cut or in new picture, the first one after it."""
         at = np.clip(np.asarray(result_s, np.float64), 0.0, self.duration_s)
-        starts = np.array([a for a, _ in self.kept])
-        begins = np.concatenate([[0.0], np.cumsum([b - a for a, b in self.kept])[:-1]])
-        piece = np.searchsorted(begins, at, side="right") - 1
-        return _like(result_s, starts[piece] + at - begins[piece])
+        source = np.array(self.kept, np.float64)
+        piece = np.maximum(np.searchsorted(self._starts, at, side="right") - 1, 0)
+        inside = source[piece, 0] + at - self._starts[piece]
+        following = source[np.minimum(piece + 1, len(source) - 1), 0]
+        new = (at >= self._ends[piece]) & (piece < len(source) - 1)
+        return _like(result_s, np.where(new, following, np.minimum(inside, source[piece, 1])))
 
     @property
-    def _knots(self) -> tuple[np.ndarray, np.ndarray]:
-        source = np.array(self.kept, np.float64).ravel()
-        lengths = source[1::2] - source[::2]
-        ends = np.cumsum(lengths)
-        return source, np.stack([ends - lengths, ends], axis=1).ravel()
+    def _starts(self) -> np.ndarray:
+        lengths = np.array([b - a for a, b in self.kept]) + np.array(self.inserted_s or [0.0] * len(self.kept))
+        return np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+
+    @property
+    def _ends(self) -> np.ndarray:
+        return self._starts + np.array([b - a for a, b in self.kept])
 
 
 def cut_list(

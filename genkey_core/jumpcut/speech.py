@@ -15,6 +15,7 @@ import numpy as np
 
 from ..checks import InputError, number
 from ..media.audio import Audio, open_sound, sound_of
+from ..media.probe import has_sound
 from .acoustics import HOP_S, RATE, Frames, frames_of, joined, moving_mean, runs
 from .cutlist import Row
 from .fillers import filled_pauses, is_speech
@@ -22,9 +23,10 @@ from .fillers import filled_pauses, is_speech
 MAX_SOUND_S = 4 * 3600.0
 _REGION_S = 8.0  # over which the background may change
 _DEPTH_DB = 45.0  # of speech above its background that counts; what is quieter than that is background
-_SOUNDS_DB, _FAINT_DB = 4.0, 2.0  # mean height over the floor: a sound passes the first somewhere and lasts while it
-# passes the second, which steady noise does not reach (its 99.9th percentile is at 1.7)
+_SOUNDS_DB, _FAINT_DB = 4.0, 1.8  # mean height over the floor: a sound passes the first somewhere and lasts while it
+# passes the second, which steady noise hardly reaches
 _SMOOTH = 5  # frames, 50 ms
+_ENDING_S = 0.15  # a faint sound this near to a certain one is the end or the beginning of a word
 _BLIP_S = 0.06  # a sound in a pause that is shorter is a click or a breath
 _BEYOND_S = 0.1  # sound that outlasts the picture by less is the codec's rounding
 _SILENT_DB = -70.0  # of full scale: a file that nowhere is louder is silent
@@ -73,11 +75,16 @@ def listen(
     """Analyse the sound of a file, or an `Audio`: `Listening` records on the way, one `Analysis` last.
 
     `duration_s` is the picture's length where there is a picture: sound beyond it is not listened to. Memory grows by
-    50 MB an hour. A file whose sound is damaged further on is analysed up to there, and a note says so. Raises
-    InputError where there is no sound at all.
+    50 MB an hour. A file whose sound is damaged further on is analysed up to there, a video without sound has no rows, and
+    a note says so. Raises InputError where the file is no video or sound.
     """
     options = (options or SpeechOptions()).checked()
     end_s = MAX_SOUND_S if duration_s is None else number(duration_s, "duration", low=0, high=MAX_SOUND_S, unit="s")
+    if not isinstance(sound, Audio) and not has_sound(sound):
+        yield _nothing_heard(
+            duration_s or 0.0, "This video has no sound, so nothing is proposed; type the ranges to cut."
+        )
+        return
     source = sound_of(sound, sample_rate=RATE) if isinstance(sound, Audio) else open_sound(sound, sample_rate=RATE)
     counted, blocks, notes = _Counted(round(end_s * RATE)), [], []
     with source as stream:
@@ -96,9 +103,18 @@ def listen(
         notes.append(f"The sound goes on after {end_s:.1f} s; what lies beyond is left out, because {limit}.")
     frames = joined(blocks)
     if not len(frames):
-        raise InputError("sound: this file's sound track is empty; nothing can be found by ear.")
+        yield _nothing_heard(
+            duration_s or 0.0, "The sound track is empty, so nothing is proposed; type the ranges to cut."
+        )
+        return
     heard_s = min(counted.n_samples / RATE, len(frames) * HOP_S)
+    if duration_s is not None and heard_s < duration_s - _BEYOND_S and not notes:
+        notes.append(f"The sound ends at {heard_s:.1f} s, before the picture; nothing is proposed for the rest.")
     yield analysed(frames, heard_s, options, notes=notes)
+
+
+def _nothing_heard(duration_s: float, note: str) -> Analysis:
+    return Analysis((), duration_s, np.zeros(0, np.float32), np.zeros(0, bool), None, (note,))
 
 
 def analyse(
@@ -143,9 +159,13 @@ def left_natural(rows: list[Row], share: float) -> list[Row]:
 def sounding(frames: Frames) -> np.ndarray:
     """bool [N]: where something stands out of the background."""
     height_db = _height(moving_mean(frames.bands_db, _SMOOTH))
+    heard = [(a, b) for a, b in runs(height_db > _FAINT_DB) if b - a >= _BLIP_S / HOP_S]
     sounds = np.zeros(len(frames), bool)
-    for start, end in runs(height_db > _FAINT_DB):
-        sounds[start:end] = end - start >= _BLIP_S / HOP_S and height_db[start:end].max() > _SOUNDS_DB
+    for start, end in heard:
+        sounds[start:end] = height_db[start:end].max() > _SOUNDS_DB
+    near, certain = round(_ENDING_S / HOP_S), sounds.copy()
+    for start, end in heard:
+        sounds[start:end] |= certain[max(0, start - near) : end + near].any()
     return sounds
 
 
@@ -181,13 +201,16 @@ def _height(bands_db: np.ndarray) -> np.ndarray:
     low, high = [], []
     for centre in centres:
         near = bands_db[max(0, min(centre, n) - reach) : centre + reach]
-        low.append(np.percentile(near, 10, axis=0))
+        halves = (near[: len(near) // 2], near[len(near) // 2 :]) if len(near) > reach else (near,)
+        low.append(np.max([np.percentile(half, 10, axis=0) for half in halves], axis=0))
         high.append(np.percentile(near, 95, axis=0))
     low, high = np.array(low), np.array(high)
     floor = np.maximum(low, high.max(axis=1, keepdims=True) - _DEPTH_DB)
     at = np.arange(n)
-    between = np.stack([np.interp(at, centres, band) for band in floor.T], axis=1)
-    return np.clip(bands_db - between, 0, 30).mean(axis=1)
+    height_db = np.zeros(n, np.float32)
+    for band_db, floor_db in zip(bands_db.T, floor.T, strict=True):
+        height_db += np.clip(band_db - np.interp(at, centres, floor_db), 0, 30)
+    return height_db / bands_db.shape[1]
 
 
 class _Counted:
