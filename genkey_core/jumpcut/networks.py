@@ -107,14 +107,14 @@ class Encoder(nn.Module):
         super().__init__()
         full, half, quarter = config.encoder
         self.stem = Conv(inputs, full if config.stem == 1 else half, stride=config.stem)
-        self.half = Down(full, half) if config.stem == 1 else None
-        self.quarter = Down(half, quarter)
+        self.finest = Down(full, half) if config.stem == 1 else None
+        self.coarser = Down(half, quarter)
         self.refine = Conv(quarter, quarter)
         self.project = Conv(quarter, outputs, 1, gain=1.0)
 
     def forward(self, x: Tensor) -> Tensor:  # [B I H W] -> [B O H/4 W/4]
         x = activate(self.stem(x))
-        x = self.quarter(x if self.half is None else self.half(x))
+        x = self.coarser(x if self.finest is None else self.finest(x))
         return self.project(activate(self.refine(x)))
 
 

@@ -86,9 +86,10 @@ def motion(seed: int, n_frames: int, *, fps: float = 25.0, talk: np.ndarray | No
 
     def drift(pause_s: tuple[float, float], draw) -> np.ndarray:
         """Values from `draw`, each reached with an eased move and held a while."""
-        rng = np.random.default_rng(next(streams))
-        gaps = rng.uniform(*pause_s, int((t[-1] + 2 * pause_s[1]) / pause_s[0]) + 3)
-        values = draw(rng, len(gaps))
+        # Times and values from streams of their own: a longer clip begins like a shorter one.
+        when, what = (np.random.default_rng(stream) for stream in next(streams).spawn(2))
+        gaps = when.uniform(*pause_s, int((t[-1] + 2 * pause_s[1]) / pause_s[0]) + 3)
+        values = draw(what, len(gaps))
         times = np.cumsum(gaps) - pause_s[1]
         k = np.clip(np.searchsorted(times, t) - 1, 0, len(gaps) - 2)
         share = np.clip((t - times[k]) / np.minimum(gaps[k + 1], 0.9), 0, 1)
@@ -102,7 +103,11 @@ def motion(seed: int, n_frames: int, *, fps: float = 25.0, talk: np.ndarray | No
         return draw
 
     def seldom(share: float):
-        return lambda rng, n: (rng.random(n) < share) * rng.uniform(0.7, 1.0, n)
+        def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+            chance, height = rng.random((n, 2)).T
+            return (chance < share) * (0.7 + 0.3 * height)
+
+        return draw
 
     yaw = drift((0.7, 1.8), between(-MOST_YAW_DEG, MOST_YAW_DEG, 1.35))
     phrase = drift((0.5, 1.6), lambda rng, n: (rng.random(n) < 0.75).astype(float))

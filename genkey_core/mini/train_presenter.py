@@ -54,8 +54,8 @@ def render_shard(seeds: range, file: Path, *, frames: int, size: int, cells: int
     part.replace(file)
 
 
-def render_set(seeds: range, folder: Path, *, frames: int, size: int, cells: int) -> FrameSet:
-    """The clips of `seeds`, read from and added to `folder`; what is missing is drawn by all processors.
+def render_set(seeds: range, folder: Path, *, frames: int, size: int, cells: int, workers: int = 1) -> FrameSet:
+    """The clips of `seeds`, read from and added to `folder`; what is missing is drawn by `workers` processes.
 
     Together with others (`torchrun`), each process draws and keeps its own share.
     """
@@ -69,8 +69,7 @@ def render_set(seeds: range, folder: Path, *, frames: int, size: int, cells: int
     files = {folder / f"presenter-{shard.start}-{len(shard)}-{name}.npz": shard for shard in shards}
     missing = {file: shard for file, shard in files.items() if not file.exists()}
     kind = {"frames": frames, "size": size, "cells": cells}
-    workers = 1 if world() > 1 else min(runtime.cpu_count(), len(missing))
-    if workers > 1:
+    if world() == 1 and min(workers, len(missing)) > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             waiting = [pool.submit(render_shard, shard, file, **kind) for file, shard in missing.items()]
             for done in waiting:
@@ -183,7 +182,7 @@ def psnr(made: np.ndarray, real: np.ndarray) -> float:
 
 
 def run(out: Path, *, minutes: float, clips: int, frames: int, batch: int, rate: float, resume: bool, seed: int = 0,
-        config=None) -> None:  # fmt: skip
+        config=None, workers: int = 1) -> None:  # fmt: skip
     """Everything from nothing to `out/model`. Raises InputError where `out` holds a run and `resume` is False."""
     from genkey_core.jumpcut import networks
     from genkey_core.jumpcut.train import FrameSet, Trainer, TrainOptions, make_accelerator
@@ -196,7 +195,7 @@ def run(out: Path, *, minutes: float, clips: int, frames: int, batch: int, rate:
         raise InputError(f"config: {len(LANDMARKS)} landmarks are needed, got {config.landmarks}.")
     accelerator = make_accelerator(cpu=runtime.best_device() == "cpu")
     size = {"frames": frames, "size": config.size, "cells": config.cells}
-    data = render_set(TRAIN_SEEDS[:clips], out / "frames", **size)
+    data = render_set(TRAIN_SEEDS[:clips], out / "frames", workers=workers, **size)
     seen = [render_clip(seed, frames=4, size=config.size, cells=config.cells) for seed in VALIDATION_SEEDS[:10]]
     held_out = FrameSet(*(np.stack(column) for column in zip(*seen, strict=True)))
     options = TrainOptions(batch=batch, rate=rate, seed=seed)
@@ -244,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
         if checks.integer(chosen.threads, "threads", low=0, high=1024):
             torch.set_num_threads(chosen.threads)
         run(chosen.out, minutes=chosen.minutes, clips=chosen.clips, frames=chosen.frames, batch=chosen.batch,
-            rate=chosen.rate, resume=chosen.resume, seed=chosen.seed)  # fmt: skip
+            rate=chosen.rate, resume=chosen.resume, seed=chosen.seed, workers=chosen.threads or runtime.cpu_count())  # fmt: skip
     except InputError as mistake:
         sys.exit(f"error: {mistake}")
     finally:
