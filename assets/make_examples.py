@@ -6,10 +6,15 @@ Everything is painted here with NumPy and OpenCV, so the examples are the projec
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from genkey_core.mini.motion_world import HELD_OUT_SEEDS, make_clip  # noqa: E402
 
 WIDTH, HEIGHT, SCALE = 960, 540, 2  # painted at SCALE times the size, then averaged down
 FOLDER = Path(__file__).parent / "examples" / "inbetween"
@@ -146,7 +151,17 @@ def finished(canvas: np.ndarray) -> np.ndarray:
     return np.clip(np.round(small), 0, 255).astype(np.uint8)
 
 
+def mini_world(seed: int) -> list[np.ndarray]:
+    """First and last picture of a clip of the world that the mini engine knows, one that it was not trained on."""
+    images = make_clip(seed, size=256).images
+    return [images[0], images[-1]]
+
+
 EXAMPLES = {
+    "mini world": (
+        mini_world(HELD_OUT_SEEDS[10]),
+        {"engine": "mini", "gaps": [{"duration_s": 1.2, "easing": "linear", "hold_s": 0.3}], "end_hold_s": 0.5},
+    ),
     "harbour": (
         [harbour(k / 6) for k in range(7)],
         {
@@ -179,7 +194,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for k, image in enumerate(images):
             cv2.imwrite(
-                str(folder / f"{name}-{k + 1}.png"),
+                str(folder / f"{name.replace(' ', '-')}-{k + 1}.png"),
                 cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
                 [cv2.IMWRITE_PNG_COMPRESSION, 9],
             )

@@ -88,7 +88,9 @@ def _keyframe_inputs() -> tuple[gr.File, dict[str, gr.Button], gr.HTML]:
     )
     with gr.Row(elem_classes="gk-examples"):
         examples = {
-            name: gr.Button(f"Example: {name}", size="sm", min_width=120, elem_id=f"inbetween-example-{name}")
+            name: gr.Button(
+                f"Example: {name}", size="sm", min_width=120, elem_id="inbetween-example-" + name.replace(" ", "-")
+            )
             for name in handlers.example_names()
         }
     return uploads, examples, keyframe_strip(EMPTY_STRIP)
