@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from genkey_core.mini.motion_world import HELD_OUT_SEEDS, make_clip  # noqa: E402
+from genkey_core.mini.motion_world import HELD_OUT_SEEDS, make_clip
 
 WIDTH, HEIGHT, SCALE = 960, 540, 2  # painted at SCALE times the size, then averaged down
 FOLDER = Path(__file__).parent / "examples" / "inbetween"
