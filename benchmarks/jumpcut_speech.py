@@ -158,7 +158,7 @@ def report(n_phrases: int, media: Path | None) -> str:
         f"{time.perf_counter() - begun:.0f} s.",
         "",
         "Speech by espeak-ng: phrases, each split once, with pauses of 0.6 to 1.6 s, fillers and short breaks (up to 0.3 s) "
-        "planted at known times. Fillers are its own *um, uh, uhm, er* at 80 to 115 words a minute, 0.35 to 0.7 s long, "
+        "planted at known times. Fillers are its own *um, uh, uhm, er* at 80 to 115 words a minute, 0.25 to 0.7 s long, "
         "with silence of 0.04 to 0.3 s on either side; the speech around is at 145 to 175. Noise is half white, half pink, "
         "so far below the mean power of the speech. Found means: an intersection over union of at least one half, one to "
         "one, among what would be removed at default settings. Edges are compared with the planted ones before the padding; "

@@ -20,7 +20,7 @@ SILENT = 0.004  # of full scale: quieter is the synthesiser's own padding
 PAUSE_S = (0.6, 1.6)  # planted pauses
 BREAK_S = (0.04, 0.2)  # the short breaks of fluent speech, which are no pauses
 FILLERS = ("um", "uh", "uhm", "er")
-FILLER_WPM = (80, 115)  # a filled pause is drawn out: 0.35 to 0.7 s, against 160 words a minute of the speech around
+FILLER_WPM = (80, 115)  # a filled pause is drawn out: 0.25 to 0.7 s, against 160 words a minute of the speech around
 PHRASES = (
     "the kitchen table needs two coats of paint",
     "before we begin please check the oven",

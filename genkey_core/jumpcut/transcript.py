@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,7 +248,5 @@ def _sound_of(path: str | os.PathLike, spans: list[tuple[float, float]]) -> Iter
 
 def _loops(text: str) -> bool:
     """Whether the text compresses as only the same words over and over do; Whisper's own limit."""
-    import zlib
-
     encoded = text.encode()
     return len(encoded) > 100 and len(encoded) / len(zlib.compress(encoded)) > 2.4
