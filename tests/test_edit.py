@@ -280,5 +280,5 @@ def test_a_hundred_cuts_in_real_speech_neither_drift_nor_swell(real_media):
         def power(k, at=at):  # of the 20 ms that are centred k of 20 ms after the join
             return float(np.mean(made[:, at + k * n - n // 2 : at + k * n + n // 2] ** 2))
 
-        around = max(power(k) for k in (-3, -2, -1, 1, 2, 3))
+        around = max(power(k) for k in (-3, -2, -1, 1, 2, 3) if at + k * n + n // 2 <= made.shape[1])
         assert power(0) <= 2 * around + 1e-9  # 3 dB
