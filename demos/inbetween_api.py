@@ -75,7 +75,7 @@ def make_result(
                 elif time.perf_counter() - shown > _PREVIEW_EVERY_S or getattr(item, "note", ""):
                     shown = time.perf_counter()
                     yield Item(step=item)
-    if result.complete:
+    if result.complete and result.engine == "draft":  # what samples corrects its estimate by itself
         learn(cost.seconds, result.elapsed_s)
     yield Item(result=result)
 

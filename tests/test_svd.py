@@ -207,3 +207,19 @@ def test_the_preview_paints_a_keyframe_it_was_fitted_on(model):
     assert frames.shape == (3, 3, SIZE[1] // 2, SIZE[0] // 2)
     truth = torch.from_numpy(image[::2, ::2] / 127.5 - 1).permute(2, 0, 1)
     assert float((frames[0] - truth).abs().mean()) < float((truth - truth.mean((1, 2), True)).abs().mean())
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder"])
+def test_a_tensor_that_a_file_lacks_is_noticed_and_not_drawn_at_random(tmp_path, part):
+    from safetensors.torch import load_file
+
+    from genkey_core.media import save_tensors
+
+    tiny_pipeline().save_pretrained(tmp_path)
+    load_svd(tmp_path)
+    file = next((tmp_path / part).glob("*.safetensors"))
+    tensors = load_file(file)
+    tensors.pop(next(name for name in tensors if name.endswith("weight")))
+    save_tensors(tensors, file)
+    with pytest.raises(InputError, match=f"{part} in .* lacks 1 tensors"):
+        load_svd(tmp_path)

@@ -98,7 +98,25 @@ def load_svd(
         )
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(f"model: {shown(folder.name)} is incomplete or damaged ({shown(str(error), 120)}).") from error
+    _check_complete(folder, pipe, half=half)
     return StableVideo(pipe, device=device, memory=memory)
+
+
+def _check_complete(folder: Path, pipe, *, half: bool) -> None:
+    """Every weight came from the files: what is missing in one, the libraries load at random, with a mere warning."""
+    from safetensors import safe_open
+
+    for name in ("unet", "vae", "image_encoder"):
+        stored: set[str] = set()
+        for file in (folder / name).glob("*.safetensors"):
+            if (".fp16." in file.name) == (half and any((folder / name).glob("*.fp16.safetensors"))):
+                with safe_open(file, framework="pt") as tensors:
+                    stored.update(tensors.keys())
+        wanted = {weight for weight, _ in getattr(pipe, name).named_parameters()}
+        # Newer transformers call an image encoder's weights otherwise than the published files do.
+        lacking = len(wanted) - len(stored) if name == "image_encoder" else len(wanted - stored)
+        if lacking > 0:
+            raise InputError(f"model: {name} in {shown(folder.name)} lacks {lacking} tensors; fetch it anew.")
 
 
 class StableVideo:
