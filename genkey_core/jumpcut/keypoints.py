@@ -157,7 +157,8 @@ def detect(model, frames: np.ndarray) -> Iterator[np.ndarray]:
 
     `model` is what `load_densepose` returns: called with uint8 [3 H W] it answers (boxes [P 4] as x0 y0 x1 y1, coarse
     [P 2+ h w], fine [P 25 h w], u [P 25 h w], v [P 25 h w]), scores of background and parts and each part's UV inside
-    each person's box. The largest person is taken; a frame without one gives an empty map.
+    each person's box. The largest person is taken; a frame without one gives an empty map. Channels go in as red, green,
+    blue, as those who use the published files pass them.
     """
     import torch
 

@@ -42,18 +42,18 @@ class Posed:
 def render(posed: list[Posed], atlas: np.ndarray, who: Identity, size: int) -> Rendering:
     """Draw the parts; `atlas` float32 [A A 3] in [0, 1] holds their textures."""
     side = size * SUPERSAMPLE
-    nearest, body_nearest = (np.full((side, side), -np.inf, np.float32) for _ in range(2))
-    ids, body_ids = (np.full((side, side), -1, np.int32) for _ in range(2))
-    planes, index, first = [], [], 0
-    for item in posed:
+    nearest, ids = np.full((side, side), -np.inf, np.float32), np.full((side, side), -1, np.int32)
+    planes, index, first, body_ids = [], [], 0, None
+    for item in sorted(posed, key=lambda item: item.part.worn):
+        if item.part.worn and body_ids is None:
+            body_ids = ids.copy()  # what is worn, drawn last, hides the skin but not its body map
         plane, shown = _planes(item, side)
-        if not len(shown):
-            continue
-        buffers = [(nearest, ids)] if item.part.worn else [(nearest, ids), (body_nearest, body_ids)]
-        _draw(item, shown, plane, first, side, buffers)
-        planes.append(plane)
-        index.append(item.part.index[shown])
-        first += len(shown)
+        if len(shown):
+            _draw(item, shown, plane, first, nearest, ids)
+            planes.append(plane)
+            index.append(item.part.index[shown])
+            first += len(shown)
+    body_ids = ids if body_ids is None else body_ids
     planes, index = np.concatenate(planes), np.concatenate(index)
     colour, cover = _shade(ids, planes, atlas, who)
     iuv = _iuv(body_ids[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE], planes, index)
@@ -99,8 +99,9 @@ def _at(planes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:  # [N Q
     return np.minimum(np.maximum(value, planes[..., 3]), planes[..., 4])
 
 
-def _draw(item: Posed, shown, planes, first: int, side: int, buffers) -> None:
-    """Numbers of the part's triangles into each (depth, number) buffer where they are nearer than what is there."""
+def _draw(item: Posed, shown, planes, first: int, nearest: np.ndarray, ids: np.ndarray) -> None:
+    """Numbers of the part's triangles, from `first` on, into `ids` where they are nearer than what is there."""
+    side = len(ids)
     xy = (item.pixels * SUPERSAMPLE)[item.part.triangles[shown]]
     corners = xy.reshape(-1, 2)
     low = np.clip(np.floor(corners.min(0)).astype(int) - 1, 0, side)
@@ -116,11 +117,10 @@ def _draw(item: Posed, shown, planes, first: int, side: int, buffers) -> None:
     x, y = columns + low[0] + 0.5, rows + low[1] + 0.5
     z = _at(planes[number, :1], x.astype(np.float32), y.astype(np.float32))[:, 0]
     rows, columns = rows + low[1], columns + low[0]
-    for depth, ids in buffers:
-        nearer = z > depth[rows, columns]
-        at = rows[nearer], columns[nearer]
-        depth[at] = z[nearer]
-        ids[at] = number[nearer] + first
+    nearer = z > nearest[rows, columns]
+    at = rows[nearer], columns[nearer]
+    nearest[at] = z[nearer]
+    ids[at] = number[nearer] + first
 
 
 def _shade(ids: np.ndarray, planes: np.ndarray, atlas: np.ndarray, who: Identity) -> tuple[np.ndarray, np.ndarray]:
