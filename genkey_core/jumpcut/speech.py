@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -198,12 +199,19 @@ def _height(bands_db: np.ndarray) -> np.ndarray:
     n = len(bands_db)
     step, reach = round(0.5 / HOP_S), round(_REGION_S / 2 / HOP_S)
     centres = np.arange(0, n + step, step)
+    by_band = np.ascontiguousarray(bands_db.T)
+
+    @lru_cache(maxsize=64)  # half a region before one moment is half a region after an earlier one
+    def quiet(first: int, last: int) -> np.ndarray:
+        return np.percentile(by_band[:, first:last], 10, axis=1)
+
     low, high = [], []
-    for centre in centres:
-        near = bands_db[max(0, min(centre, n) - reach) : centre + reach]
-        halves = (near[: len(near) // 2], near[len(near) // 2 :]) if len(near) > reach else (near,)
-        low.append(np.max([np.percentile(half, 10, axis=0) for half in halves], axis=0))
-        high.append(np.percentile(near, 95, axis=0))
+    for centre in centres.tolist():
+        first, last = max(0, min(centre, n) - reach), min(n, centre + reach)
+        middle = first + (last - first) // 2
+        halves = ((first, middle), (middle, last)) if last - first > reach else ((first, last),)
+        low.append(np.max([quiet(*half) for half in halves], axis=0))
+        high.append(np.percentile(by_band[:, first:last], 95, axis=1))
     low, high = np.array(low), np.array(high)
     floor = np.maximum(low, high.max(axis=1, keepdims=True) - _DEPTH_DB)
     at = np.arange(n)
