@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gradio as gr
 
+from genkey_core import runtime
 from genkey_core.inbetween.sampling import VARIANTS
 from genkey_core.inbetween.settings import ENGINES, MAX_SEED, MEMORY, PRESETS
+
+if runtime.on_zero_gpu():  # a Space with lent GPUs is stopped where none of its functions asks for one when it opens
+    from genkey_core.inbetween import svd_engine, text_engine  # noqa: F401
 
 WORDS = {  # what each engine is, in a line of the page
     "auto": "**auto** takes *full* where a graphics card is free and the weights are here already, otherwise *draft*; "

@@ -172,3 +172,13 @@ print(inspect.isgeneratorfunction(svd_engine.sample_on_gpu), "torch" in sys.modu
 def test_on_zero_gpu_the_sampling_is_leased_as_soon_as_the_module_is_imported():
     done = subprocess.run([sys.executable, "-c", LEASED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["('sample', 101)", "True False"]
+
+
+def test_the_page_of_a_space_with_lent_gpus_knows_its_gpu_functions_when_it_opens():
+    page = LEASED.partition("from genkey_core")[0] + (
+        "import demos.inbetween_engine\nprint(sorted(name for name, _ in leased), 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", page], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = done.stdout.splitlines()[-1]
+    assert "'sample'" in names
+    assert names.endswith("False")
