@@ -174,11 +174,12 @@ def silences(
     frames: Frames, sounds: np.ndarray, duration_s: float, shortest_s: float
 ) -> Iterator[tuple[float, float, float]]:
     """(start_s, end_s, confidence) of the stretches of at least `shortest_s` without a sound."""
+    level_db = frames.level_db
     for start, end in runs(~sounds):
         start_s, end_s = start * HOP_S, min(end * HOP_S, duration_s)
         if end_s - start_s >= shortest_s:
-            around = np.concatenate([frames.level_db[max(0, start - 50) : start], frames.level_db[end : end + 50]])
-            drop_db = np.median(around) - np.median(frames.level_db[start:end]) if len(around) else 20.0
+            around = np.concatenate([level_db[max(0, start - 50) : start], level_db[end : end + 50]])
+            drop_db = np.median(around) - np.median(level_db[start:end]) if len(around) else 20.0
             yield start_s, end_s, float(np.clip(drop_db / 20, 0.3, 1.0))
 
 
