@@ -130,13 +130,16 @@ def attend(query: Tensor, memory: Memory) -> Tensor:
     """Eq. 4.1: for each place of `query` [B d_k h w] the softmax-weighted mean of all sources' values; [B d_v h w].
 
     One fused call: the n_q x n_k weights are never stored. Fused kernels want queries and values equally wide, so
-    queries and keys are filled up with zeros, which leaves their products as they are.
+    queries and keys are filled up with zeros, which leaves their products as they are, and each place's numbers side by side.
     """
     d_key, d_value = query.shape[1], memory.values.shape[2]
-    q = F.pad(query.flatten(2).transpose(1, 2), (0, d_value - d_key))
-    k = F.pad(memory.keys.transpose(1, 2).flatten(2).transpose(1, 2), (0, d_value - d_key))
-    v = memory.values.transpose(1, 2).flatten(2).transpose(1, 2)
-    warped = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None].to(q.dtype), scale=d_key**-0.5)
+
+    def places(features: Tensor) -> Tensor:  # [B N d h w] -> [B 1 Nhw d_v]
+        rows = features.permute(0, 1, 3, 4, 2).flatten(1, 3)
+        return F.pad(rows, (0, d_value - rows.shape[-1])).contiguous()[:, None].to(query.dtype)
+
+    tokens = [places(features) for features in (query[:, None], memory.keys, memory.values)]
+    warped = F.scaled_dot_product_attention(*tokens, scale=d_key**-0.5)
     return warped[:, 0].transpose(1, 2).reshape(len(query), d_value, *query.shape[2:])
 
 
