@@ -76,7 +76,7 @@ def listen(
     """Analyse the sound of a file, or an `Audio`: `Listening` records on the way, one `Analysis` last.
 
     `duration_s` is the picture's length where there is a picture: sound beyond it is not listened to. Memory grows by
-    50 MB an hour. A file whose sound is damaged further on is analysed up to there, a video without sound has no rows, and
+    about 0.2 GB an hour. A file whose sound is damaged further on is analysed up to there, a video without sound has no rows, and
     a note says so. Raises InputError where the file is no video or sound.
     """
     options = (options or SpeechOptions()).checked()
