@@ -128,7 +128,7 @@ def test_sizes_that_differ_are_refused(rng):
         one(AttentionWarp(), start, start.copy(), 1.5)
 
 
-@pytest.mark.parametrize("bad", [{"working_side": 3}, {"others": 2.0}, {"shutter": float("nan")}])
+@pytest.mark.parametrize("bad", [{"working_side": 3}, {"others": 2.0}, {"crispness": float("nan")}])
 def test_options_out_of_range_are_refused(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         WarpOptions(**bad)

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .tracks import reduced
+
 _RANGE = 16, 239  # grey levels of pixels that are neither black nor burnt out
 _AGREE = 0.04  # of log gain: pixels this close to the median say the same
 _QUORUM = 0.5  # share of the usable pixels that must
 _ENOUGH = 0.25  # share of all pixels that must be usable
 _NOTHING = 0.006  # log gain below which no change is made: a grey level or two
+_SIDE = 128  # pixels that are compared, along the long side
 _MOST = 0.7  # log gain, a factor of two
 
 
@@ -43,7 +46,7 @@ def exposure(first: np.ndarray, second: np.ndarray) -> Exposure:
     Of the log ratios at equal places the median is taken, where half of the usable picture is close to it; things that
     moved are outliers. A change by less than half a percent, or by more than a factor of two, is left alone.
     """
-    a, b = (cv2.GaussianBlur(p, (0, 0), 2.0).astype(np.float32) for p in (first, second))
+    a, b = (reduced(cv2.GaussianBlur(p, (0, 0), 2.0), _SIDE).astype(np.float32) for p in (first, second))
     low, high = _RANGE
     usable = ((a > low) & (a < high) & (b > low) & (b < high)).all(axis=2)
     gain = np.ones(3)

@@ -44,13 +44,13 @@ class Tracks:
         """
         here, there = (_grey(p) for p in (start, end))
         first, last = _grey(self.start), _grey(self.end)
-        forward = chained(chained(_step(here, first), self.flows[0]), _step(last, there))
-        backward = chained(chained(_step(there, last), self.flows[1]), _step(first, here))
+        forward = chained(chained(small_motion(here, first), self.flows[0]), small_motion(last, there))
+        backward = chained(chained(small_motion(there, last), self.flows[1]), small_motion(first, here))
         if np.array_equal(here, first) and np.array_equal(there, last):
             return [forward, backward]
         flows, soft = [], [_soft(start), _soft(end)]
         for i, (flow, pair) in enumerate(((forward, (here, there)), (backward, (there, here)))):
-            direct = _step(*pair)
+            direct = small_motion(*pair)
             costs = [float(of.photometric_cost(soft[i], soft[1 - i], f).mean()) for f in (flow, direct)]
             flows.append(flow if costs[0] <= costs[1] + _CHAIN_BONUS / 4 else direct)
         return flows
@@ -74,7 +74,7 @@ class Tracker:
             raise InputError(f"frames: all must have one size, got {small.shape[:2]} after {self._first.shape[:2]}.")
         self._steps += 1
         if self._steps <= MAX_FOLLOWED and not np.array_equal(small, self._last):  # repeated frames move nothing
-            there, back = (_step(_grey(a), _grey(b)) for a, b in ((self._last, small), (small, self._last)))
+            there, back = (small_motion(_grey(a), _grey(b)) for a, b in ((self._last, small), (small, self._last)))
             self._flows = [chained(self._flows[0], there), chained(back, self._flows[1])]
         self._last = small
 
@@ -152,8 +152,8 @@ def steady(flow: np.ndarray) -> np.ndarray:  # [h w 2]
     return middle + cv2.GaussianBlur((flow - middle) * own, (0, 0), 2.0)
 
 
-def _step(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [h w 2]
-    """The small motion between grey uint8 [h w] frames that follow each other, or nearly."""
+def small_motion(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [h w 2]
+    """The motion between two grey uint8 [h w] that are nearly alike, by a fast search; none where they are the same."""
     if min(a.shape) < of.MIN_DENSE_SIDE or float(cv2.absdiff(a, b).mean()) < _SAME_LEVELS:
         return np.zeros((*a.shape, 2), np.float32)
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(a, b, None)

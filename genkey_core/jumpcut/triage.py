@@ -22,8 +22,8 @@ _SAME = 0.6  # mean grey levels up to which two frames are one picture
 _CAMERA_PX = 0.008  # share of the long side that the backdrop moves by
 _BACKDROP_LEVELS = 14.0  # grey levels by which an explained backdrop may differ
 _MOVES_PX = 0.02  # share of the long side above which a place moves
-_REGION = 0.015  # share of the picture that a moving region has at least
-_HANDS = 0.03  # share of the picture in fast, untrusted motion low in it
+_REGION = 0.015, 0.3  # of the picture, and of the largest one: what a moving region has at least
+_HANDS = 0.06  # share of the picture in fast, untrusted motion low in it
 _FAR = 0.55  # share of what moves or differs that is not found again
 
 
@@ -182,4 +182,5 @@ def _regions(moves: np.ndarray) -> int:
     opened = cv2.morphologyEx(np.uint8(moves), cv2.MORPH_OPEN, kernel)
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel)
     _, _, stats, _ = cv2.connectedComponentsWithStats(closed)
-    return int((stats[1:, cv2.CC_STAT_AREA] > _REGION * moves.size).sum())
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return int((areas > max(_REGION[0] * moves.size, _REGION[1] * areas.max(initial=0))).sum())

@@ -20,14 +20,13 @@ import numpy as np
 from .. import flow as of
 from ..checks import InputError, integer, number
 from .exposure import exposure
-from .tracks import WORKING_SIDE, Tracks, reduced, regular, steady, trust
+from .tracks import WORKING_SIDE, Tracks, reduced, regular, small_motion, steady, trust
 
 _COVER_SCALE = 3.0, 0.1  # pixels, and share of the motion, by which a thing may move otherwise than its place
 _COVERED = 0.02  # what a covered point still weighs
 _STILL_PX = 0.35  # of the full picture: motion below is the flow's rounding, and pixels are copied, not sampled
 _COARSE = 10.0  # working pixels: what is read in place is judged by a whole region, for by chance a patch fits anywhere
 _BELIEVED = 0.15  # trust in a region's motion from which on nothing is read in place
-_SHARP_PX = 0.5  # motion blur shorter than this is not seen
 _UNSEEN = 1.0 / 255.0  # a weight that changes no pixel
 
 
@@ -40,14 +39,13 @@ class WarpOptions:
     position_scale: float = 0.08  # share of the long side by which a key may lie away from its query
     in_place: float = 0.5  # prior weight of an end read in place where no motion is believed, against it read along one
     others: float = 0.3  # prior weight of all other frames together half-way, against both ends
-    shutter: float = 0.05  # share of the motion that a frame half-way is exposed over, to either side: motion blur
     crispness: float = 0.1  # unsharp amount half-way, giving back what sampling between pixels softens
 
     def __post_init__(self) -> None:
         integer(self.working_side, "working_side", low=16, high=4096)
         number(self.residual_scale, "residual_scale", low=0.1, high=255.0)
         number(self.position_scale, "position_scale", low=1e-3, high=10.0)
-        for name in ("in_place", "others", "shutter", "crispness"):
+        for name in ("in_place", "others", "crispness"):
             number(getattr(self, name), name, low=0.0, high=1.0)
 
 
@@ -58,7 +56,6 @@ class Candidate:
     picture: int  # number of the source
     position: np.ndarray | None  # [h w 2] where it is read, None in place
     score: np.ndarray  # [h w]
-    smear: np.ndarray | None = None  # [h w 2], how far to either side the open shutter sees it move
 
 
 def attention(scores: Sequence[np.ndarray]) -> list[np.ndarray]:  # N times [h w]
@@ -121,7 +118,7 @@ class _Pair:
         small = [self._exposed(i, p, 0.5) for i, p in enumerate(small + engine._small)]
         self.small = small
         self.shape = small[0].shape[:2]
-        self.grid = of.grid(self.shape)
+        self.grid, self.full_grid = of.grid(self.shape), of.grid(start.shape[:2])
         if engine.tracks is None or engine.tracks.start.shape != small[0].shape:
             flows, base = of.bidirectional_flow(*small[:2])
         else:
@@ -162,12 +159,11 @@ class _Pair:
         moved = [_read(p, place) for p, place in zip(self.small[:2], places, strict=True)]
         apart = self._residual(*moved)  # both ends share it: neither is known to be right
         seen = [self._visibility(i, motion, places[i]) for i in (0, 1)]
-        smear = self.options.shutter * 4.0 * t * (1.0 - t) * motion
         found = []
         for i, prior in ((0, 1.0 - t), (1, t)):
             away = cv2.magnitude(*cv2.split(shares[i] * motion))
             score = np.log(prior * seen[i]) + self._fit(apart * np.minimum(*seen), away)
-            found.append(Candidate(i, places[i], score, smear))
+            found.append(Candidate(i, places[i], score))
         if self.options.in_place > 0:
             trusted = sum(p * _read(c, at) for p, c, at in zip((1.0 - t, t), self.trust, places, strict=True))
             lost = np.clip(1.0 - cv2.GaussianBlur(trusted, (0, 0), _COARSE) / _BELIEVED, 1e-6, 1.0)
@@ -182,7 +178,7 @@ class _Pair:
         prior = self.options.others * 4.0 * t * (1.0 - t) / len(self.engine.sources)
         found = []
         for i, small in enumerate(self.small[2:]):
-            flow = of.dense_flow(grey, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+            flow = small_motion(grey, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
             place = self.grid + flow
             fit = self._fit(self._residual(_read(small, place), foreseen), cv2.magnitude(*cv2.split(flow)))
             found.append(Candidate(2 + i, place, np.float32(np.log(prior)) + fit))
@@ -239,20 +235,11 @@ class _Pair:
         return frame
 
     def _seen(self, candidate: Candidate, picture: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """What `candidate` shows within `box` of the full picture; where the shutter sees motion, the mean over it."""
+        """What `candidate` shows within `box` of the full picture."""
         if candidate.position is None:
             return np.ascontiguousarray(picture[box])
-        size = picture.shape[1::-1]
-        place = of.resize_flow(candidate.position - self.grid, size)[box]
-        place += of.grid(size[::-1])[box]
-        shown = _read(picture, place)
-        if candidate.smear is None:
-            return shown
-        smear = of.resize_flow(candidate.smear, size)[box]
-        if float(np.abs(smear).max()) < _SHARP_PX:
-            return shown
-        before, after = (_read(picture, place + sign * smear) for sign in (-1.0, 1.0))
-        return cv2.addWeighted(shown, 0.5, cv2.addWeighted(before, 0.5, after, 0.5, 0.0), 0.5, 0.0)
+        place = of.resize_flow(candidate.position - self.grid, picture.shape[1::-1])[box]
+        return _read(picture, cv2.add(place, self.full_grid[box]))
 
 
 def picture_of(picture: np.ndarray, name: str) -> np.ndarray:
