@@ -10,7 +10,7 @@ app: $(VENV)/.app
 	$(VENV)/bin/python app.py --open $(ARGS)
 
 test: $(VENV)/.test lint
-	sh tests/get_browser.sh
+	sh tests/get_tools.sh
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 unit: $(VENV)/.test

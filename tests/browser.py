@@ -34,7 +34,7 @@ def chromium() -> Iterator:
         try:
             browser = playwright.chromium.launch(executable_path=own, args=FLAGS)
         except Error as error:
-            reason = f"no Chromium can be started here ({str(error).splitlines()[0]}); see tests/get_browser.sh"
+            reason = f"no Chromium can be started here ({str(error).splitlines()[0]}); see tests/get_tools.sh"
             if os.environ.get("CI", "").lower() == "true":
                 pytest.fail(reason)
             pytest.skip(reason)
