@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -104,6 +105,26 @@ def sampled(request: Request, start: np.ndarray, end: np.ndarray) -> Iterator[Pr
     Where memory runs out the clip is begun anew in the next smaller mode, and where half precision overflows in
     bfloat16, each said in a lasting note. Raises InputError where neither is left.
     """
+    with closing(_sampled(request, start, end)) as items:
+        yield from items if request.device != "cpu" else _by_one_thread(items)
+
+
+def _by_one_thread(items: Iterator) -> Iterator:
+    """The same items; torch makes each with one thread. On tensors as small as the mini model's a second one only waits,
+    and on a busy machine it waits long."""
+    while True:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # at each step: a server may go on with a generator in another thread
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        finally:
+            torch.set_num_threads(before)
+        yield item
+
+
+def _sampled(request: Request, start: np.ndarray, end: np.ndarray) -> Iterator[Progress | np.ndarray]:
     total = request.options.evaluations
     yield Progress(0, total, note="loading the model")
     entry = shelf(request.folder, half=request.device != "cpu")
