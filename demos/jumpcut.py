@@ -117,7 +117,7 @@ def _job_controls() -> dict[str, gr.components.Component]:
             analyse = gr.Button(
                 "Analyse", variant="primary", interactive=False, min_width=90, elem_id="jumpcut-analyse"
             )
-            judge = gr.Button("Look at the cuts", interactive=False, min_width=90, elem_id="jumpcut-judge")
+            judge = gr.Button("Judge cuts", interactive=False, min_width=90, elem_id="jumpcut-judge")
             run = gr.Button("Smooth", variant="primary", interactive=False, min_width=90, elem_id="jumpcut-run")
             cancel = gr.Button("Cancel", interactive=False, min_width=90, elem_id="jumpcut-cancel")
     return {"cost": cost, "analyse": analyse, "judge": judge, "run": run, "cancel": cancel}
@@ -126,7 +126,9 @@ def _job_controls() -> dict[str, gr.components.Component]:
 def _result_view() -> dict[str, gr.components.Component]:
     """The source to play, what a job shows while it runs and what it leaves; empty boxes are not shown."""
     status = gr.HTML(GUIDE, elem_id="jumpcut-status")
-    player = gr.Video(label="Your video (small copy)", interactive=False, visible=False, elem_id="jumpcut-player")
+    player = gr.Video(
+        label="Your video (small copy)", interactive=False, visible=False, height=300, elem_id="jumpcut-player"
+    )
     video = gr.Video(label="Result", interactive=False, visible=False, elem_id="jumpcut-video")
     facts = gr.HTML("", visible=False, elem_id="jumpcut-facts")
     comparison = gr.ImageSlider(
@@ -177,7 +179,7 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
 
 
 def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
-    """Analyse, Look at the cuts and Smooth, their progress and their end; Cancel, also for a job that still waits."""
+    """Analyse, Judge cuts and Smooth, their progress and their end; Cancel, also for a job that still waits."""
     gone = gr.Textbox(visible="hidden", label="dropped")  # its change takes a waiting job out of the queue
     begun = [result["status"], job["analyse"], job["judge"], job["run"], job["cancel"]]
     status = result["status"]

@@ -32,7 +32,7 @@ MODES = (  # as the page names them
     ("hard cut", "hard cut"),
 )
 _BINS = 3000  # of the loudness, at most
-_DEPTH_DB = 55.0  # below the loudest, what is still drawn
+_DEPTH_DB = 40.0  # below the loudest, what is still drawn
 _PREVIEW_WIDTH = 480
 
 

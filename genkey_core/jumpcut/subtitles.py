@@ -6,6 +6,7 @@ cut video and to find fillers and repeats, whose rows are then a guess inside th
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -71,11 +72,10 @@ def words_of_captions(text: str) -> tuple[Word, ...]:
         start_s, end_s = _seconds(parts[:4]), _seconds(parts[4:])
         number(end_s, f"caption at {start_s:.2f} s, end", low=start_s, unit="s")
         said = _TAG.sub("", " ".join(lines[at + 1 :])).split()
-        letters = sum(len(word) + 1 for word in said)
-        for word in said:
-            length_s = (end_s - start_s) * (len(word) + 1) / letters
-            words.append(Word(start_s, start_s + length_s, word[:200], _GUESSED))
-            start_s += length_s
+        edges = list(itertools.accumulate((len(word) + 1 for word in said), initial=0))
+        times_s = [start_s + (end_s - start_s) * edge / edges[-1] for edge in edges if edges[-1]]
+        spans = zip(times_s, times_s[1:], said, strict=False)
+        words += [Word(from_s, to_s, word[:200], _GUESSED) for from_s, to_s, word in spans]
         if len(words) > MAX_WORDS:
             raise InputError(f"transcript: at most {MAX_WORDS} words are needed, got more.")
     return tuple(sorted(words, key=lambda word: word.start_s))
