@@ -157,7 +157,7 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
     sliders = [wanted[name] for name in ("shortest_pause_s", "natural", "fillers")]
     latest = {"trigger_mode": "always_last", "concurrency_limit": 4, **QUIET}
     wanted["preset"].input(
-        lambda name: [PRESETS[name][key] for key in ("shortest_pause_s", "natural", "padding_s")],
+        handlers.preset,
         wanted["preset"],
         [wanted[key] for key in ("shortest_pause_s", "natural", "padding_s")],
         **QUIET,

@@ -8,7 +8,8 @@ from pathlib import Path
 import gradio as gr
 
 from genkey_core import runtime
-from genkey_core.checks import InputError, shown
+from genkey_core.checks import InputError, choice, shown
+from genkey_core.jumpcut.settings import PRESETS
 
 from . import jumpcut_api as api
 from . import jumpcut_state as state
@@ -85,6 +86,13 @@ def propose(session: dict | None, *controls):
     if not (session or {}).get("folder"):
         return gr.skip()
     return gr.HTML(incoming=state.proposed(state.survey_of(session), state.settings_of(controls)))
+
+
+@says_mistakes
+def preset(name: str):
+    """The sliders of a preset: [shortest pause, keep it natural, padding]."""
+    values = PRESETS[choice(name, "preset", PRESETS)]
+    return values["shortest_pause_s"], values["natural"], values["padding_s"]
 
 
 @says_mistakes

@@ -1,0 +1,190 @@
+"""The Jump cut tab as an editor uses it, in a real headless Chromium."""
+
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from browser import PATIENCE_S, chromium
+from conftest import ROOT
+from jumpcut_hub import JumpcutServer, talk
+
+from genkey_core import media, recipe
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("playwright")
+
+PLAYER = "document.querySelector('#jumpcut-player video')"
+RESULT = "document.querySelector('#jumpcut-video video')"
+
+
+class Tab:
+    """One visitor with the tab open; remembers what the page complained of and where it asked for anything."""
+
+    def __init__(self, browser, url: str, **options):
+        self.context = browser.new_context(viewport={"width": 1400, "height": 1100}, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(2 * PATIENCE_S * 1000)
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(url)
+        self.page.locator(".gk-empty").wait_for()
+
+    def drop(self, path: Path) -> None:
+        self.page.set_input_files("#jumpcut-upload input[type=file]", str(path))
+        self.page.locator("#jumpcut-cost", has_text="analysing takes about").wait_for()
+
+    def analyse(self) -> None:
+        self.page.click("#jumpcut-analyse")
+        self.page.locator("#jumpcut-status", has_text="Analysed").wait_for()
+        self.page.locator("#jumpcut-cost", has_text="become").or_(
+            self.page.locator("#jumpcut-cost", has_text="Nothing is set")
+        ).wait_for()
+
+    def rows(self) -> list[dict]:
+        """The rows of the table: whether each goes, its start and its end."""
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll('#jumpcut-editor tbody tr')].map((tr) => {
+                const [remove, start, end] = tr.querySelectorAll('input');
+                return {remove: remove.checked, start: +start.value, end: +end.value, kind: tr.children[3].innerText};
+            })"""
+        )
+
+    def cuts(self) -> int:
+        return self.page.locator("#jumpcut-cuts tbody tr").count()
+
+    def until(self, condition: str) -> None:
+        self.page.wait_for_function(condition)
+
+    def until_cuts(self, n: int) -> None:
+        self.until(f"document.querySelectorAll('#jumpcut-cuts tbody tr').length === {n}")
+
+    def idle(self, button: str) -> None:
+        self.until(f"!document.querySelector('#jumpcut-{button}').disabled")
+
+    def says(self, text: str) -> None:
+        self.page.get_by_test_id("toast-body").filter(has_text=text).first.wait_for()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with JumpcutServer(tmp_path_factory.mktemp("jumpcut")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def small_talk(tmp_path_factory) -> Path:
+    return talk(tmp_path_factory.mktemp("small") / "talk.mp4")
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Opens tabs; at the end none may have complained, or asked anything of another machine."""
+    tabs = []
+
+    def opened(**options) -> Tab:
+        tabs.append(Tab(browser, server.url, **options))
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        tab.context.close()
+        assert tab.complaints == []
+        hosts = {urlparse(u).hostname for u in tab.requests if urlparse(u).scheme in ("http", "https", "ws", "wss")}
+        assert hosts <= {"127.0.0.1"}
+
+
+def test_a_talk_from_drop_to_finished_video(visit, small_talk, tmp_path):
+    real = ROOT.parent / "shared" / "data" / "talk" / "suit_blinds_22fps.mp4"
+    source = real if real.is_file() else small_talk
+    tab = visit(accept_downloads=True)
+    tab.drop(source)
+    tab.analyse()
+    assert [row["kind"] for row in tab.rows()] == ["Pause"] * 2
+    assert all(row["remove"] for row in tab.rows())
+    tab.until_cuts(2)
+    tab.page.select_option("#jumpcut-cuts select >> nth=1", "hard cut")
+    tab.idle("judge")
+    tab.page.click("#jumpcut-judge")
+    tab.page.locator("#jumpcut-status", has_text="2 of 2 cuts were looked at").wait_for()
+    assert tab.page.locator("#jumpcut-cuts .gk-score").count() == 2
+    tab.idle("run")
+    tab.page.click("#jumpcut-run")
+    tab.page.locator("#jumpcut-status .gk-pair").first.wait_for()  # a finished cut is shown while the rest is made
+    tab.page.locator("#jumpcut-facts", has_text="finished").wait_for()
+    assert "1 hard cut" in tab.page.inner_text("#jumpcut-facts")
+    tab.until(f"{RESULT} && {RESULT}.readyState >= 1")
+    with tab.page.expect_download() as download:
+        tab.page.locator("#jumpcut-video a[download]").first.click()
+    download.value.save_as(tmp_path / "made.mp4")
+    facts, before = media.probe(tmp_path / "made.mp4"), media.probe(source)
+    made = recipe.read(tmp_path / "made.mp4", method="jumpcut")
+    assert [cut["mode"] for cut in made["output"]["cuts"]][1] == "hard cut"
+    assert facts.n_frames == made["output"]["frames"] < before.n_frames
+    assert abs(facts.audio_duration_s - facts.duration_s) < 1 / facts.fps
+    tab.page.click("[data-at='compare 0']")
+    tab.page.locator("#jumpcut-compare", has_text="Cut 1: as it was").wait_for()
+    assert tab.page.locator("#jumpcut-files a").count() >= 2
+
+
+def test_rows_are_edited_added_and_played_and_sliders_lose_nothing(visit, small_talk):
+    tab = visit()
+    tab.drop(small_talk)
+    tab.analyse()
+    tab.until_cuts(2)
+    tab.page.locator("#jumpcut-editor tbody input[type=checkbox]").nth(0).uncheck()
+    tab.until_cuts(1)
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(1).fill("4.0")
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(1).press("Enter")
+    tab.page.fill("#jumpcut-ranges textarea, #jumpcut-ranges input", "remove 0.3 to 0.6 s")
+    tab.page.click("#jumpcut-add")
+    tab.until_cuts(2)
+    wanted = tab.rows()
+    assert [(row["remove"], row["kind"]) for row in wanted] == [(True, "Range"), (False, "Pause"), (True, "Pause")]
+    assert wanted[2]["end"] == 4.0
+    for value in ("3", "0.2"):  # the analysis is not repeated, and what was edited stays
+        tab.page.fill("#jumpcut-pause input[type=number]", value)
+        tab.page.press("#jumpcut-pause input[type=number]", "Enter")
+        tab.page.wait_for_timeout(1500)
+        assert [row for row in tab.rows() if row in wanted] == wanted
+    tab.page.locator("#jumpcut-editor [data-at^='play']").nth(0).click()
+    tab.until(f"{PLAYER} && {PLAYER}.readyState >= 2")
+    tab.page.evaluate(f"{PLAYER}.muted = true")
+    tab.page.locator("#jumpcut-editor [data-at^='play']").nth(2).click()
+    tab.until(f"{PLAYER}.currentTime > 2.9")
+    tab.until(f"{PLAYER}.paused && {PLAYER}.currentTime >= 4.4")  # half a second after the row it stops
+
+
+def test_a_mistake_is_said_and_the_page_goes_on(visit, small_talk, tmp_path):
+    notes = tmp_path / "notes.mp4"
+    notes.write_text("these are only words\n" * 30)
+    tab = visit()
+    tab.page.set_input_files("#jumpcut-upload input[type=file]", str(notes))
+    tab.says("notes.mp4")
+    tab.page.get_by_role("button", name="Remove this file").or_(
+        tab.page.locator("#jumpcut-upload button")
+    ).first.click()
+    tab.drop(small_talk)
+    tab.analyse()
+    tab.page.fill("#jumpcut-ranges textarea, #jumpcut-ranges input", "remove 90 to 95 s")
+    tab.page.click("#jumpcut-add")
+    tab.says("after the end of the video at 5.00 s")
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(0).fill("0.5")
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(0).press("Enter")
+    tab.page.locator("#jumpcut-cost", has_text="before its start").wait_for()
+    assert tab.page.is_disabled("#jumpcut-run")
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(0).fill("2")
+    tab.page.locator("#jumpcut-editor [data-at^='end_s']").nth(0).press("Enter")
+    tab.page.locator("#jumpcut-cost", has_text="become").wait_for()
+    tab.page.get_by_label("hard cut", exact=True).check()
+    tab.idle("run")
+    tab.page.click("#jumpcut-run")
+    tab.page.locator("#jumpcut-facts", has_text="2 hard cut").wait_for()
