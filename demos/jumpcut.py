@@ -150,9 +150,19 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
     """A video comes in, rows come and change, and the page says what they make of it."""
     told = [job["cost"], editor, cuts, job["run"], job["judge"]]
     shown = [session, editor, cuts, *controls]
-    dropped = [session, job["cost"], job["analyse"], editor, cuts, result["player"], job["run"], job["judge"]]
+    told_first = [
+        session,
+        job["cost"],
+        job["analyse"],
+        editor,
+        cuts,
+        result["player"],
+        job["run"],
+        job["judge"],
+        upload,
+    ]
     upload.upload(
-        handlers.take, upload, dropped, concurrency_limit=2, show_progress_on=upload, api_visibility="private"
+        handlers.take, upload, told_first, concurrency_limit=2, show_progress_on=upload, api_visibility="private"
     )
     sliders = [wanted[name] for name in ("shortest_pause_s", "natural", "fillers")]
     latest = {"trigger_mode": "always_last", "concurrency_limit": 4, **QUIET}
@@ -173,7 +183,11 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
         **QUIET,
     )
     wanted["words"].upload(
-        handlers.take_words, [session, wanted["words"], *controls], [session, editor], concurrency_limit=2, **QUIET
+        handlers.take_words,
+        [session, wanted["words"], *controls],
+        [session, editor, wanted["words"]],
+        concurrency_limit=2,
+        **QUIET,
     )
     cuts.picked(handlers.compare, [session, cuts], result["comparison"], concurrency_limit=4, **QUIET)
 

@@ -15,10 +15,9 @@ from . import jumpcut_api as api
 from . import jumpcut_state as state
 from . import jumpcut_view as view
 from .inbetween_view import refused_line, waiting_line
-from .jobs import SessionJobs, says_mistakes, sweep
+from .jobs import SessionJobs, as_text, says_mistakes, sweep
 
 WAITING = "Drop a video to see what analysing it will cost."
-ANALYSE_FIRST = "Press Analyse: what can be cut is then marked."
 DROPPED = "Cancelled before it began; nothing was made."
 FAILED = "Nothing was made; the message says why."
 
@@ -27,29 +26,25 @@ _jobs = SessionJobs()
 
 @says_mistakes
 def take(path: str | None, request: gr.Request):
-    """A video was dropped: outputs for [session, status, analyse, editor, cuts, player, run, judge]."""
+    """A video was dropped: outputs for [session, cost line, analyse, editor, cuts, player, run, judge, upload].
+
+    A file that cannot be taken is named and leaves the box, so that the next one can be dropped; the page stays as it was.
+    """
     from genkey_core.jumpcut.survey import checked_info
 
-    if not path:
-        return [gr.skip()] * 8
-    if _jobs.busy(request.session_hash):
-        raise InputError("video: a job of yours is still at work; wait for it, or cancel it, and drop the video again.")
-    cost = api.check_analysis(path)
-    line = view.dropped_line(Path(path).name, checked_info(path), cost)
+    try:
+        if _jobs.busy(request.session_hash):
+            raise InputError("video: a job of yours is still at work; wait for it, or cancel it, and drop it again.")
+        cost = api.check_analysis(path)
+        line = view.dropped_line(Path(path).name, checked_info(path), cost)
+    except InputError as error:
+        gr.Warning(as_text(str(error)), title="Please check", duration=None)
+        return *[gr.skip()] * 8, None
     serial = secrets.token_hex(4)
     empty = gr.HTML(view={}, cut={}, incoming={"serial": serial, "fresh": True})
     cuts = gr.HTML(incoming=view.cuts_news(None, {}, {}, fresh=serial))
-    off = gr.Button(interactive=False)
-    return (
-        state.new_session(path),
-        line,
-        gr.Button(interactive=True),
-        empty,
-        cuts,
-        gr.Video(None, visible=False),
-        off,
-        off,
-    )
+    on, off, hidden = gr.Button(interactive=True), gr.Button(interactive=False), gr.Video(None, visible=False)
+    return state.new_session(path), line, on, empty, cuts, hidden, off, off, gr.skip()
 
 
 @says_mistakes
@@ -61,7 +56,7 @@ def describe(request: gr.Request, session: dict | None, editor: dict, cuts: dict
     if not session:
         return waiting_line(WAITING), gr.skip(), gr.skip(), off, off
     if not session["folder"]:
-        return waiting_line(ANALYSE_FIRST), gr.skip(), gr.skip(), off, off
+        return gr.skip(), gr.skip(), gr.skip(), off, off  # the line says what was dropped
     try:
         job = state.plan_of(session, editor, cuts, controls)
         cost = cut_cost(job)
@@ -103,7 +98,18 @@ def add_ranges(session: dict | None, text: str):
 
 @says_mistakes
 def take_words(session: dict | None, path: str | None, *controls):
-    """A transcript adds fillers, repeats and captions; a cut list exported here restores its rows. For [session, editor]."""
+    """A transcript adds fillers, repeats and captions; a cut list exported here restores its rows.
+
+    Outputs for [session, editor, words]; a file that cannot be used leaves the box.
+    """
+    try:
+        return *_words(session, path, controls), gr.skip()
+    except InputError as error:
+        gr.Warning(as_text(str(error)), title="Please check", duration=None)
+        return gr.skip(), gr.skip(), None
+
+
+def _words(session: dict | None, path: str | None, controls: tuple) -> tuple:
     from genkey_core.jumpcut.exports import from_json
     from genkey_core.jumpcut.subtitles import read_transcript
 
