@@ -253,3 +253,35 @@ def test_an_example_on_a_phone(visit):
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
     tab.page.tap("[aria-label='Move keyframe 1 right']")
     tab.until("document.querySelector('.gk-name').textContent === 'harbour-2.png'")
+
+
+def test_the_mini_engine_and_the_variants_side_by_side_on_their_own_example(visit):
+    tab = visit()
+    tab.page.click("#inbetween-example-mini-world")
+    tab.until("document.querySelectorAll('.gk-key').length === 2")
+    tab.costs("mini knows only the small world")
+    tab.open("inbetween-engine-box")
+    assert tab.chosen("inbetween-engine") == "mini"
+    tab.run()
+    tab.finished()
+    facts = tab.page.inner_text("#inbetween-facts")
+    assert "mini" in facts
+    assert "variant dual" in facts
+    tab.page.click("#inbetween-compare")
+    tab.page.locator("#inbetween-facts", has_text="time reversal").wait_for()
+    tab.until("!document.querySelector('#inbetween-run').disabled")
+    assert "4 variants" in tab.page.inner_text("#inbetween-status")
+    tab.until(f"{VIDEO}.readyState >= 1 && {VIDEO}.videoWidth > 1000")
+
+
+def test_an_engine_that_cannot_run_here_says_so_and_a_prompt_is_there_for_those_that_read_it(visit, pictures):
+    tab = visit()
+    tab.add(*pictures[:2])
+    tab.open("inbetween-engine-box")
+    tab.choose("inbetween-engine", "wan")
+    tab.page.locator("#inbetween-prompt textarea").wait_for()
+    tab.costs("a GPU is needed")
+    assert tab.page.is_disabled("#inbetween-run")
+    tab.choose("inbetween-engine", "draft")
+    tab.costs("frames")
+    assert not tab.page.locator("#inbetween-prompt textarea").is_visible()
