@@ -97,12 +97,16 @@ def add_ranges(session: dict | None, text: str):
 
 
 @says_mistakes
-def take_words(session: dict | None, path: str | None, *controls):
+def take_words(request: gr.Request, session: dict | None, path: str | None, *controls):
     """A transcript adds fillers, repeats and captions; a cut list exported here restores its rows.
 
     Outputs for [session, editor, words]; a file that cannot be used leaves the box.
     """
     try:
+        if _jobs.busy(request.session_hash):
+            raise InputError(
+                "transcript: a job of yours is still at work; wait for it, or cancel it, and drop it again."
+            )
         return *_words(session, path, controls), gr.skip()
     except InputError as error:
         gr.Warning(as_text(str(error)), title="Please check", duration=None)

@@ -1,4 +1,4 @@
-"""The jump-cut job: a video surveyed once, what sliders and choices make of it, the video made, and its exports' words."""
+"""The jump-cut job: a video surveyed once, what sliders and choices make of it, and the video made."""
 
 import wave
 from dataclasses import replace
@@ -19,7 +19,6 @@ from genkey_core.jumpcut.job import Result, Step, judge, make
 from genkey_core.jumpcut.planning import plan
 from genkey_core.jumpcut.settings import PRESETS, Choice, Settings
 from genkey_core.jumpcut.soundtrack import written_sound
-from genkey_core.jumpcut.subtitles import read_transcript, words_of_captions
 from genkey_core.jumpcut.survey import MAX_DURATION_S, Survey, Surveying, checked_info, survey
 from genkey_core.media import Audio, VideoWriter
 
@@ -60,13 +59,6 @@ def talk(tmp_path_factory):
             writer.write(picture(i))
     *steps, found = survey(path, folder)
     return SimpleNamespace(path=path, folder=folder, steps=steps, survey=found)
-
-
-def silent_video(path, n_frames: int, size=SIZE):
-    with VideoWriter(path, fps=FPS, size=size) as writer:
-        for i in range(n_frames):
-            writer.write(cv2.resize(picture(i), size))
-    return path
 
 
 def finished(path, out, job, **options) -> tuple[list[Step], Result]:
@@ -302,40 +294,6 @@ def test_what_is_no_video_or_too_long_is_refused(talk, tmp_path, monkeypatch):
     monkeypatch.setattr("genkey_core.jumpcut.survey.probe", lambda path: long)
     with pytest.raises(InputError, match="at most 60 minutes are taken, got 61"):
         checked_info(talk.path)
-
-
-# --- transcripts that people have ----------------------------------------------------------------------------------
-
-SRT = "1\n00:00:01,000 --> 00:00:03,000\n<i>Well, um</i> hello\n\n2\n00:01:02,500 --> 00:01:03,500\nagain\n"
-
-
-def test_captions_are_read_as_words_that_share_their_time(tmp_path):
-    words = words_of_captions(SRT)
-    assert [w.text for w in words] == ["Well,", "um", "hello", "again"]
-    assert words[0].start_s == 1.0
-    assert words[2].end_s == pytest.approx(3.0)
-    assert (words[3].start_s, words[3].end_s) == (62.5, 63.5)
-    vtt = "WEBVTT\n\n" + SRT.replace(",", ".").replace("00:00:0", "00:0")
-    assert [w.start_s for w in words_of_captions(vtt)] == pytest.approx([w.start_s for w in words])
-    path = tmp_path / "said.srt"
-    path.write_bytes(b"\xef\xbb\xbf" + SRT.replace("\n", "\r\n").encode())
-    assert read_transcript(path).words == words
-
-
-def test_recognisers_json_is_read_and_bad_transcripts_are_named(tmp_path):
-    path = tmp_path / "said.json"
-    path.write_text('{"language": "de", "segments": [{"words": [{"word": "äh", "start": 0.5, "end": 0.8}]}]}', "utf-8")
-    assert read_transcript(path).language == "de"
-    for name, content, says in (
-        ("a.json", "[1, 2", "no JSON"),
-        ("b.json", "[]", "no words"),
-        ("c.srt", "hello", "no captions"),
-        ("d.srt", b"\xff\xfe\x00", "no UTF-8"),
-        ("e.srt", SRT.replace("03,000", "00,500"), "caption at 1.00 s, end"),
-    ):
-        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        with pytest.raises(InputError, match=says):
-            read_transcript(tmp_path / name)
 
 
 # --- real footage --------------------------------------------------------------------------------------------------
