@@ -65,7 +65,9 @@ class Tab:
         self.until(f"!document.querySelector('#jumpcut-{button}').disabled")
 
     def says(self, text: str) -> None:
+        """Wait for a message with this text, and close it: it lies over the buttons."""
         self.page.get_by_test_id("toast-body").filter(has_text=text).first.wait_for()
+        self.page.get_by_test_id("toast-close").first.click()
 
 
 @pytest.fixture(scope="module")
