@@ -115,11 +115,11 @@ def _job_controls() -> dict[str, gr.components.Component]:
         cost = gr.HTML(waiting_line(handlers.WAITING), elem_id="jumpcut-cost")
         with gr.Row():
             analyse = gr.Button(
-                "Analyse", variant="primary", interactive=False, min_width=90, elem_id="jumpcut-analyse"
+                "Analyse", variant="primary", interactive=False, min_width=70, elem_id="jumpcut-analyse"
             )
-            judge = gr.Button("Judge cuts", interactive=False, min_width=90, elem_id="jumpcut-judge")
-            run = gr.Button("Smooth", variant="primary", interactive=False, min_width=90, elem_id="jumpcut-run")
-            cancel = gr.Button("Cancel", interactive=False, min_width=90, elem_id="jumpcut-cancel")
+            judge = gr.Button("Judge", interactive=False, min_width=70, elem_id="jumpcut-judge")
+            run = gr.Button("Smooth", variant="primary", interactive=False, min_width=70, elem_id="jumpcut-run")
+            cancel = gr.Button("Cancel", interactive=False, min_width=70, elem_id="jumpcut-cancel")
     return {"cost": cost, "analyse": analyse, "judge": judge, "run": run, "cancel": cancel}
 
 
@@ -193,7 +193,7 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
 
 
 def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
-    """Analyse, Judge cuts and Smooth, their progress and their end; Cancel, also for a job that still waits."""
+    """Analyse, Judge and Smooth, their progress and their end; Cancel, also for a job that still waits."""
     gone = gr.Textbox(visible="hidden", label="dropped")  # its change takes a waiting job out of the queue
     begun = [result["status"], job["analyse"], job["judge"], job["run"], job["cancel"]]
     status = result["status"]

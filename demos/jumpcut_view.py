@@ -124,7 +124,7 @@ def progress(step: Step) -> str:
         o = step.outcome
         before, after = (data_uri(image, _PREVIEW_WIDTH) for image in (o.before, o.after))
         shown = (
-            '<div class="gk-pair">'
+            '<div class="gk-pair" style="display: grid; grid-template-columns: 1fr 1fr; gap: 6px">'
             f'<figure><img alt="cut {o.cut.number + 1} before" src="{before}"><figcaption>Cut {o.cut.number + 1}, as it was'
             f'</figcaption></figure><figure><img alt="cut {o.cut.number + 1} now" src="{after}">'
             f"<figcaption>{html.escape(o.mode)}, score {100 * o.triage.score:.0f} %</figcaption></figure></div>"
