@@ -84,7 +84,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
         self.context.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url)
-        self.page.locator(".gk-empty").wait_for()
+        self.page.locator("#keyframe-strip .gk-empty").wait_for()
 
     def close(self) -> None:
         self.context.close()

@@ -84,7 +84,8 @@ def test_the_cost_is_known_before_any_image_is_sent(client):
 
 def test_every_endpoint_is_named_typed_and_documented(client, hub):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/inbetween", "/inbetween_cost", "/inbetween_recipe", "/inbetween_variants"}
+    of_inbetween = {"/inbetween", "/inbetween_cost", "/inbetween_recipe", "/inbetween_variants"}
+    assert set(endpoints) == of_inbetween | {"/jumpcut", "/jumpcut_analyse"}
     names = [p["parameter_name"] for p in endpoints["/inbetween"]["parameters"]]
     assert names[:4] == ["images", "duration_s", "easing", "hold_s"]
     assert all(p["python_type"]["type"] for p in endpoints["/inbetween"]["parameters"])
