@@ -263,3 +263,12 @@ def test_the_quietest_stretch_is_quiet():
     sound = audio(babble(2.0, 1), quiet(0.9), babble(2.0, 2), snr_db=30)
     start_s, end_s = analyse(sound).quietest_s
     assert 2.0 - EDGE_S <= start_s < end_s <= 2.9 + EDGE_S
+
+
+def test_one_long_packet_that_passes_the_end_of_the_picture_is_heard_up_to_it():
+    from genkey_core.jumpcut.speech import RATE, _Counted
+
+    counted = _Counted(RATE)
+    heard = list(counted.chunks(iter([np.zeros((1, 3 * RATE), np.float32), np.zeros((1, RATE), np.float32)])))
+    assert [chunk.shape[1] for chunk in heard] == [RATE]
+    assert counted.too_long

@@ -237,6 +237,7 @@ class _Counted:
             taken = chunk[:, : self.limit - self.n_samples]
             self.n_samples += taken.shape[1]
             self.n_dropped += chunk.shape[1] - taken.shape[1]
+            if taken.shape[1]:
+                yield taken
             if self.too_long:
                 return
-            yield taken
