@@ -63,6 +63,10 @@ class HubServer:
         with urllib.request.urlopen(self.url, timeout=20) as answer:
             return answer.status == 200
 
+    def kept(self) -> list[Path]:
+        """All files that the hub keeps now; a folder that is deleted while it is read has none (`glob` would raise)."""
+        return [Path(folder) / name for folder, _, names in os.walk(self.files) for name in names]
+
     def results(self) -> list[Path]:
         """All files in result folders now."""
-        return [p for p in self.files.glob("result-*/**/*") if p.is_file()]
+        return [p for p in self.kept() if p.relative_to(self.files).parts[0].startswith("result-")]
