@@ -6,17 +6,14 @@ one, their own silence is trimmed, and they are laid on a clock of samples: the 
 
 from __future__ import annotations
 
-import io
-import shutil
-import subprocess
-import wave
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
-RATE = 22050  # what espeak-ng speaks at, Hz
-SILENT = 0.004  # of full scale: quieter is the synthesiser's own padding
+from genkey_core.mini.voice import RATE, SILENT, has_espeak, spoken
+
+__all__ = ["RATE", "Planted", "f1", "has_espeak", "match", "planted_speech"]
+
 PAUSE_S = (0.6, 1.6)  # planted pauses
 BREAK_S = (0.04, 0.2)  # the short breaks of fluent speech, which are no pauses
 FILLERS = ("um", "uh", "uhm", "er")
@@ -53,25 +50,6 @@ class Planted:
     pauses: list[tuple[float, float]] = field(default_factory=list)
     fillers: list[tuple[float, float]] = field(default_factory=list)
     words: list[tuple[float, float]] = field(default_factory=list)  # the phrases between
-
-
-def has_espeak() -> bool:
-    """Whether espeak-ng can be run here."""
-    return shutil.which("espeak-ng") is not None
-
-
-@lru_cache(maxsize=512)
-def spoken(text: str, voice: str, wpm: int, pitch: int) -> np.ndarray:
-    """`text` by one voice as float32 [S] at RATE, peak 0.5, without the silence around it."""
-    command = ["espeak-ng", "-v", voice, "-s", str(wpm), "-p", str(pitch), "--stdout", text]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    with wave.open(io.BytesIO(done.stdout)) as file:
-        if file.getframerate() != RATE:
-            raise ValueError(f"espeak-ng: {RATE} Hz expected, got {file.getframerate()}")
-        samples = np.frombuffer(file.readframes(2**30), np.int16).astype(np.float32) / 32768
-    loud = np.flatnonzero(np.abs(samples) > SILENT)
-    samples = samples[loud[0] : loud[-1] + 1]
-    return 0.5 * samples / np.abs(samples).max()
 
 
 def planted_speech(

@@ -6,10 +6,13 @@ import gradio as gr
 
 from genkey_core.jumpcut.settings import PRESETS
 
+from . import jumpcut_fit as fitting
 from . import jumpcut_handlers as handlers
+from . import jumpcut_words as spoken
 from .inbetween_view import waiting_line
 from .jobs import HEAVY, heavy_jobs
 from .jumpcut_api import build_api
+from .jumpcut_fit import engine_controls
 from .jumpcut_state import CONTROLS, EMPTY_CUTS, EMPTY_EDITOR
 from .jumpcut_view import GUIDE, MODES
 from .web_components import web_text
@@ -27,23 +30,34 @@ def build(page: gr.Blocks) -> None:
     session = gr.State(None)
     with gr.Row(elem_classes="gk-tab"):
         with gr.Column(scale=6, min_width=340):
-            upload, editor, ranges = _video_and_rows()
+            upload, example, editor, ranges = _video_and_rows()
             wanted = _proposal_controls()
+            words = spoken.word_controls()
             cuts, look = _cut_controls()
+            engine = engine_controls()
+            look["engine"] = engine["engine"]
         with gr.Column(scale=4, min_width=320):
             job = _job_controls()
             result = _result_view()
     controls = [(wanted | look)[name] for name in CONTROLS]
     shown = [session, editor, cuts, *controls]
-    _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, result, controls)
-    _wire_jobs(session, editor, cuts, job, result, controls, shown)
+    told_first = [
+        session, job["cost"], job["analyse"], editor, cuts, result["player"], job["run"], job["judge"], upload,
+        engine["body"], engine["densepose"], engine["network"], wanted["words"],
+    ]  # fmt: skip
+    _wire_videos(upload, example, told_first)
+    _wire_editing(session, editor, cuts, ranges, wanted, look, job, result, controls)
+    _wire_jobs(session, editor, cuts, job, result, controls, shown, engine, words)
+    _wire_body(session, editor, cuts, job, engine, shown)
     build_api()
 
 
-def _video_and_rows() -> tuple[gr.File, gr.HTML, dict]:
+def _video_and_rows() -> tuple[gr.File, gr.Button, gr.HTML, dict]:
     """Where the video comes in, the timeline with its rows, and what adds rows by hand."""
     gr.Markdown(INTRO)
     upload = gr.File(label="Video", show_label=False, file_types=VIDEO_TYPES, height=72, elem_id="jumpcut-upload")
+    with gr.Row(elem_classes="gk-examples"):
+        example = gr.Button("Example: a drawn presenter", size="sm", min_width=120, elem_id="jumpcut-example")
     editor = gr.HTML(
         EMPTY_EDITOR,
         html_template='<div class="gk-cut"></div><div class="gk-said" role="status"></div>',
@@ -61,7 +75,7 @@ def _video_and_rows() -> tuple[gr.File, gr.HTML, dict]:
             elem_id="jumpcut-ranges",
         )  # fmt: skip
         add = gr.Button("Add", size="sm", scale=1, min_width=80, elem_id="jumpcut-add")
-    return upload, editor, {"text": text, "add": add}
+    return upload, example, editor, {"text": text, "add": add}
 
 
 def _proposal_controls() -> dict[str, gr.components.Component]:
@@ -146,24 +160,17 @@ def _result_view() -> dict[str, gr.components.Component]:
     }  # fmt: skip
 
 
-def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, result, controls) -> None:
-    """A video comes in, rows come and change, and the page says what they make of it."""
+def _wire_videos(upload, example, told_first) -> None:
+    """A video comes in, dropped or bundled."""
+    taken = {"concurrency_limit": 2, "show_progress_on": upload, "api_visibility": "private"}
+    upload.upload(handlers.take, upload, told_first, **taken)
+    example.click(handlers.take_example, None, told_first, **taken)
+
+
+def _wire_editing(session, editor, cuts, ranges, wanted, look, job, result, controls) -> None:
+    """Rows come and change, and the page says what they make of the video."""
     told = [job["cost"], editor, cuts, job["run"], job["judge"]]
     shown = [session, editor, cuts, *controls]
-    told_first = [
-        session,
-        job["cost"],
-        job["analyse"],
-        editor,
-        cuts,
-        result["player"],
-        job["run"],
-        job["judge"],
-        upload,
-    ]
-    upload.upload(
-        handlers.take, upload, told_first, concurrency_limit=2, show_progress_on=upload, api_visibility="private"
-    )
     sliders = [wanted[name] for name in ("shortest_pause_s", "natural", "fillers")]
     latest = {"trigger_mode": "always_last", "concurrency_limit": 4, **QUIET}
     wanted["preset"].input(
@@ -175,15 +182,20 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
     gr.on([c.input for c in sliders], handlers.propose, [session, *controls], editor, **latest)
     edits = [wanted["padding_s"].input, *(c.input for c in look.values())]
     gr.on([editor.change, cuts.change, *edits], handlers.describe, shown, told, **latest)
-    gr.on(
-        [ranges["add"].click, ranges["text"].submit],
+    text = ranges["text"]
+    added = gr.on(
+        [ranges["add"].click, text.submit],
         handlers.add_ranges,
-        [session, ranges["text"]],
-        [ranges["text"], editor],
+        [session, text],
+        editor,
+        js=handlers.SENT_JS,
+        trigger_mode="multiple",
         **QUIET,
     )
+    added.success(None, text, text, js=handlers.ADDED_JS, **QUIET)
+    added.failure(None, None, None, js=handlers.REFUSED_JS, **QUIET)
     wanted["words"].upload(
-        handlers.take_words,
+        spoken.take_words,
         [session, wanted["words"], *controls],
         [session, editor, wanted["words"]],
         concurrency_limit=2,
@@ -192,8 +204,8 @@ def _wire_editing(upload, session, editor, cuts, ranges, wanted, look, job, resu
     cuts.picked(handlers.compare, [session, cuts], result["comparison"], concurrency_limit=4, **QUIET)
 
 
-def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
-    """Analyse, Judge and Smooth, their progress and their end; Cancel, also for a job that still waits."""
+def _wire_jobs(session, editor, cuts, job, result, controls, shown, engine, words) -> None:
+    """Analyse, Judge, Smooth and Fit, their progress and their end; Cancel, also for a job that still waits."""
     gone = gr.Textbox(visible="hidden", label="dropped")  # its change takes a waiting job out of the queue
     begun = [result["status"], job["analyse"], job["judge"], job["run"], job["cancel"]]
     status = result["status"]
@@ -202,9 +214,9 @@ def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
         (
             job["analyse"],
             handlers.prepare_analysis,
-            [session],
+            [session, words["model"], words["language"]],
             handlers.analyse,
-            [session, *controls],
+            [session, words["model"], words["language"], *controls],
             [status, session, editor, cuts, result["player"]],
         ),
         (job["judge"], handlers.prepare_cuts, shown, handlers.judge, shown, [status, session, cuts]),
@@ -215,6 +227,14 @@ def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
             handlers.run,
             shown,
             [status, session, cuts, *(result[n] for n in ("video", "facts", "files", "comparison", "recipe"))],
+        ),
+        (
+            engine["fit"],
+            fitting.prepare_fit,
+            [session, engine["minutes"]],
+            fitting.fit,
+            [session, engine["minutes"]],
+            [status, session, engine["network"]],
         ),
     ):
         event = button.click(check, checked, begun, queue=False, **QUIET).success(
@@ -230,6 +250,33 @@ def _wire_jobs(session, editor, cuts, job, result, controls, shown) -> None:
         running.append(event)
     job["cancel"].click(handlers.cancel, None, [job["cancel"], status, gone], queue=False, **QUIET)
     gone.change(None, cancels=running)
+    gr.on(
+        [words["model"].input, session.change],
+        spoken.told,
+        [session, words["model"]],
+        words["line"],
+        trigger_mode="always_last",
+        concurrency_limit=4,
+        **QUIET,
+    )
+
+
+def _wire_body(session, editor, cuts, job, engine, shown) -> None:
+    """A body map comes in or goes, or DensePose is chosen; the cost line follows."""
+    told = [job["cost"], editor, cuts, job["run"], job["judge"]]
+    dropped = gr.on(
+        [engine["body"].upload, engine["body"].clear],
+        fitting.take_body,
+        [session, engine["body"]],
+        [session, engine["body"]],
+        concurrency_limit=2,
+        **QUIET,
+    )
+    chosen = engine["densepose"].input(
+        fitting.take_densepose, [session, engine["densepose"]], [session, engine["densepose"]], **QUIET
+    )
+    for event in (dropped, chosen):
+        event.then(handlers.describe, shown, told, trigger_mode="always_last", concurrency_limit=4, **QUIET)
 
 
 if __name__ == "__main__":

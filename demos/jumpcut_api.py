@@ -1,145 +1,33 @@
-"""The jump-cut jobs: the page's and, with named and typed parameters, the same over HTTP and as MCP tools."""
+"""The jump-cut jobs over HTTP and as MCP tools: the page's, with named and typed parameters."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 
-from genkey_core.checks import InputError
-from genkey_core.cost import Cost, duration_text, size_text
+from genkey_core.checks import InputError, choice
+from genkey_core.jumpcut.recognisers import check
 
-from .jobs import HEAVY, heavy_jobs, job_folder, limits, says_mistakes, sweep
+from .jobs import HEAVY, heavy_jobs, says_mistakes
+from .jumpcut_engines import ENGINES, check_ready, engines_for, inputs_of, network_folder
+from .jumpcut_fit import build_fit_api
+from .jumpcut_work import Made, analysed, made, recognised
 
-_PREVIEW_EVERY_S = 0.6
 PAGE_MODES = ("auto", "blended", "inserted", "punch-in", "hard cut")
 
 
-@dataclass(frozen=True)
-class Made:
-    """A finished job and its files: the exports, and each cut's middle before and after, by its frames."""
-
-    result: object
-    exports: list[Path]
-    pictures: dict[tuple[int, int], dict]
-    notes: list[str] = field(default_factory=list)
-
-
-def check(cost: Cost) -> None:
-    """Raises InputError with the remedy where a job is over this machine's limits. An hour of frames is none."""
-    here = limits()
-    if cost.seconds > here.max_seconds:
-        raise InputError(
-            f"time: this would take about {duration_text(cost.seconds)}, the limit here is "
-            f"{duration_text(here.max_seconds)}; take a shorter or smaller video, or more hard cuts."
-        )
-    for name, needed, most in (
-        ("memory", cost.memory_bytes, here.max_memory_bytes),
-        ("disk", cost.disk_bytes, here.max_disk_bytes),
-    ):
-        if most is not None and needed > most:
-            raise InputError(
-                f"{name}: this needs about {size_text(needed)}, {size_text(most)} may be used here now; take a shorter "
-                "or smaller video."
-            )
-
-
-def check_analysis(path: str) -> Cost:
-    """The cost of analysing this video; raises InputError where it is none, too long, or over a limit."""
-    from genkey_core.jumpcut.estimate import analysis_cost
-    from genkey_core.jumpcut.survey import checked_info
-
-    cost = analysis_cost(checked_info(path))
-    check(cost)
-    return cost
-
-
-def analysed(path: str, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator:
-    """Analyse a video into a folder of its own; yields Surveying and last (folder, Survey), or nothing if cancelled."""
-    from genkey_core.jumpcut.estimate import learn
-    from genkey_core.jumpcut.survey import Survey, survey
-
-    cost, begun = check_analysis(path), time.perf_counter()
-    sweep()
-    try:
-        with job_folder() as folder, closing(survey(path, folder)) as work:
-            for item in work:
-                if isinstance(item, Survey):
-                    found = item
-                    break
-                if cancelled():
-                    raise _Cancelled
-                yield item
-    except _Cancelled:
-        return
-    learn("analysis", cost.seconds, time.perf_counter() - begun)
-    yield str(folder), found
-
-
-class _Cancelled(Exception):
-    """The analysis is not wanted any more; what it has written goes."""
-
-
-def made(path: str, job, *, name: str, transcript=None, cancelled: Callable[[], bool] = lambda: False) -> Iterator:
-    """Make a planned cut into a new result folder; yields some Steps, every one with an outcome, and last Made."""
-    from genkey_core.jumpcut.estimate import cut_cost, learn
-    from genkey_core.jumpcut.job import Result, make
-
-    cost = cut_cost(job)
-    check(cost)
-    sweep()
-    shown = 0.0
-    with job_folder() as folder:
-        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem)[:60] or "video"
-        with closing(make(path, folder / f"{stem}-cut.mp4", job, cancelled=cancelled, name=name)) as work:
-            for item in work:
-                if isinstance(item, Result):
-                    result = item
-                elif item.outcome is not None or time.perf_counter() - shown > _PREVIEW_EVERY_S:
-                    shown = time.perf_counter()
-                    yield item
-        exports, notes = write_exports(folder, stem, name, job, transcript)
-        pictures = {o.cut.key: _pictures(folder, o) for o in result.outcomes}
-    if result.complete:
-        learn("cut", cost.seconds, result.elapsed_s)
-    yield Made(result, exports, pictures, notes)
-
-
-def write_exports(folder: Path, stem: str, name: str, job, transcript) -> tuple[list[Path], list[str]]:
-    """EDL, JSON and, where there is a transcript, captions of a planned cut; and what could not be exported."""
-    from genkey_core.jumpcut import exports
-
-    texts, notes = {f"{stem}-cuts.json": exports.to_json(job.cut_list)}, []
-    try:
-        edl = exports.edl(job.pieces, fps=job.survey.fps, clip_name=name, title=stem, n_channels=job.survey.n_channels)
-        texts[f"{stem}.edl"] = edl
-    except InputError as error:
-        notes.append(str(error))
-    if transcript is not None:
-        captions = exports.cues(transcript.words, job.times)
-        texts |= {f"{stem}.srt": exports.srt(captions), f"{stem}.vtt": exports.vtt(captions)}
-    for file, text in texts.items():
-        (folder / file).write_text(text, encoding="utf-8")
-    return [folder / file for file in texts], notes
-
-
-def _pictures(folder: Path, outcome) -> dict:
-    """A cut's middle before and after, as files for the slider."""
-    from genkey_core.media import save_image
-
-    number = outcome.cut.number + 1
-    paths = {"before": folder / f"cut-{number}-before.png", "after": folder / f"cut-{number}-after.png"}
-    save_image(paths["before"], outcome.before)
-    save_image(paths["after"], outcome.after)
-    return {"mode": outcome.mode, "before": str(paths["before"]), "after": str(paths["after"])}
-
-
 @says_mistakes
-def jumpcut_analyse(video: str, shortest_pause_s: float = 0.4, natural: float = 0.0, fillers: bool = True):
+def jumpcut_analyse(
+    video: str,
+    shortest_pause_s: float = 0.4,
+    natural: float = 0.0,
+    fillers: bool = True,
+    recogniser: str = "none",
+    language: str = "",
+):
     """Find what could be cut out of a talking-head video: pauses, filled pauses, and the cuts it already has.
 
     Args:
@@ -147,21 +35,50 @@ def jumpcut_analyse(video: str, shortest_pause_s: float = 0.4, natural: float = 
         shortest_pause_s: shorter silence is rhythm and not listed.
         natural: share of the pauses and fillers that are set to stay, the shortest first, 0 to 1.
         fillers: also look for "uh" and "um".
+        recogniser: none, whisper-small or whisper-turbo, or a Whisper of the Hub as owner/name@commit: finds repeated words
+            and what was said. Its weights are fetched the first time.
+        language: of the speech, two letters; nothing hears it.
 
     Returns:
-        duration_s, fps, rows (start_s, end_s, kind, confidence, remove, text) and notes; while it runs, the share done.
+        duration_s, fps, rows (start_s, end_s, kind, confidence, remove, text), words (start_s, end_s, text, confidence)
+        and notes; while it runs, the share done.
     """
     from genkey_core.jumpcut.settings import Settings
     from genkey_core.jumpcut.survey import Surveying
 
     settings = Settings(shortest_pause_s=shortest_pause_s, natural=natural, fillers=fillers).checked()
-    for item in analysed(_needed(video)):
+    path, entry = _needed(video), check(recogniser, language)
+    for item in analysed(path):
         if isinstance(item, Surveying):
             yield {"share_done": round(item.share, 3)}
-            continue
-        _, survey = item
-        rows = [vars(row) for _, row in survey.proposals(settings)]
-        yield {"duration_s": survey.duration_s, "fps": float(survey.fps), "rows": rows, "notes": list(survey.notes)}
+        else:
+            survey = item[1]
+    said, notes = yield from _said(path, survey, entry, language, lambda word: {"doing": word})
+    survey = survey.with_transcript(said) if said else survey
+    yield {
+        "duration_s": survey.duration_s,
+        "fps": float(survey.fps),
+        "rows": [vars(row) for _, row in survey.proposals(settings)],
+        "words": [vars(word) for word in said.words] if said else [],
+        "notes": [*survey.notes, *notes],
+    }
+
+
+def _said(path: str, survey, entry, language: str, shown: Callable[[str], object]) -> Iterator:
+    """The transcript where a recogniser is wanted and can be had, and notes; yields what it does, as `shown` makes it."""
+    from genkey_core.jumpcut.recognisers import Fetching, checked_language
+    from genkey_core.jumpcut.transcript import Transcript
+
+    if entry is None:
+        return None, []
+    try:
+        for item in recognised(path, entry, survey, checked_language(language), lambda: False):
+            if isinstance(item, Transcript):
+                return item, list(item.notes)
+            yield shown(item.said if isinstance(item, Fetching) else f"transcribed {item.done_s:.0f} s")
+    except InputError as error:
+        return None, [f"There is no transcript: {error}"]
+    return None, []
 
 
 @says_mistakes
@@ -178,6 +95,13 @@ def jumpcut(
     n_inserted: int = 6,
     max_side: int = 4096,
     transcript: str | None = None,
+    recogniser: str = "none",
+    language: str = "",
+    engine: str = "draft",
+    body_map: str | None = None,
+    densepose: bool = False,
+    fitted: str | None = None,
+    seed: int = 0,
 ):
     """Cut pauses, fillers and chosen ranges out of a talking-head video and hide every cut.
 
@@ -194,35 +118,61 @@ def jumpcut(
         n_inserted: new frames at a cut, for inserted.
         max_side: longest side of the result in pixels.
         transcript: a .json with word times, .srt or .vtt: its fillers and repeats are removed too, and captions made.
+        recogniser: without a transcript: none, whisper-small or whisper-turbo, or a Whisper of the Hub as
+            owner/name@commit, to make one.
+        language: of the speech, two letters; nothing hears it.
+        engine: draft (this video's own pixels), mini or learned (the network of chapter 4; they need a body map), or
+            svd-mini, svd, wan or ltx (a video model's clip across each cut).
+        body_map: for mini and learned: an .npz with iuv, uint8 [T h w 3], and perhaps landmarks [T L 3] and fps.
+        densepose: without a body_map: find it by DensePose, which is fetched the first time.
+        fitted: for learned: the model.safetensors that jumpcut_fit gave.
+        seed: the engines' random code.
 
     Returns:
         The MP4, the cut list as JSON and EDL (and captions), and an object: frames, complete, problem, cuts, seconds,
         notes, recipe; while it runs, the share done.
     """
     from genkey_core.jumpcut.cutlist import parse_ranges
-    from genkey_core.jumpcut.job import Step
     from genkey_core.jumpcut.planning import plan
     from genkey_core.jumpcut.settings import Settings
     from genkey_core.jumpcut.subtitles import read_transcript
     from genkey_core.jumpcut.survey import Surveying
-    from genkey_core.jumpcut.transcript import rows_of
 
     path, ranges = _needed(video), parse_ranges(remove) if remove.strip() else ()
     said = read_transcript(transcript) if transcript else None
+    entry = None if said else check(recogniser, language)
     settings = Settings(
         shortest_pause_s=shortest_pause_s, natural=natural, fillers=fillers, padding_s=padding_s, mode=mode,
-        neighbourhood=neighbourhood, n_inserted=n_inserted, max_side=max_side,
+        neighbourhood=neighbourhood, n_inserted=n_inserted, max_side=max_side, engine=engine, seed=seed,
     ).checked()  # fmt: skip
+    check_ready(
+        choice(engine, "engine", ENGINES), seed=settings.seed, body=body_map, densepose=densepose, fitted=fitted
+    )
     for item in analysed(path):
         if isinstance(item, Surveying):
             yield None, None, {"analysed": round(item.share, 3)}
         else:
-            survey = item[1].with_rows(rows_of(said)) if said else item[1]
+            survey = item[1]
+    heard, notes = yield from _said(path, survey, entry, language, lambda word: (None, None, {"doing": word}))
+    said = said or heard
+    survey = survey.with_transcript(said) if said else survey
+    survey = replace(survey, notes=(*survey.notes, *notes))
     rows = [
         row if pauses or row.kind != "pause" else replace(row, remove=False) for _, row in survey.proposals(settings)
     ]
-    job = plan(survey, [*rows, *ranges], settings)
-    for item in made(path, job, name=Path(path).name, transcript=said):
+    job = plan(survey, [*rows, *ranges], settings, engines=ENGINES)
+    with network_folder(fitted) as folder:
+        engines = engines_for(job, body=body_map, densepose=densepose, fitted=folder)
+        beside = inputs_of(job, body=body_map, fitted=folder)
+        yield from _made_over_http(
+            made(path, job, name=Path(path).name, engines=engines, more_inputs=beside, transcript=said)
+        )
+
+
+def _made_over_http(work: Iterator) -> Iterator[tuple]:
+    from genkey_core.jumpcut.job import Step
+
+    for item in work:
         if isinstance(item, Step):
             yield None, None, {"frames_done": item.done, "frames_total": item.total}
         else:
@@ -238,7 +188,8 @@ def info(done: Made) -> dict:
         "problem": result.problem,
         "cuts": [
             {
-                "at_s": round(o.cut.at_s, 3), "mode": o.mode, "score": round(o.triage.score, 3),
+                "at_s": round(o.cut.at_s, 3), "mode": o.mode, "engine": o.engine, "note": o.note,
+                "score": round(o.triage.score, 3),
                 "reasons": list(o.triage.reasons),
             }
             for o in result.outcomes
@@ -261,6 +212,7 @@ def build_api() -> None:
         video = gr.File(type="filepath", label="video")
         pause, share = gr.Number(0.4, label="shortest_pause_s"), gr.Number(0.0, label="natural")
         fillers = gr.Checkbox(True, label="fillers")
+        recogniser, language = gr.Textbox("none", label="recogniser"), gr.Textbox("", label="language")
         inputs = [
             video,
             gr.Textbox("", label="remove"),
@@ -274,9 +226,23 @@ def build_api() -> None:
             gr.Number(6, label="n_inserted", precision=0),
             gr.Number(4096, label="max_side", precision=0),
             gr.File(type="filepath", label="transcript"),
+            recogniser,
+            language,
+            gr.Dropdown(list(ENGINES), value="draft", label="engine"),
+            gr.File(type="filepath", label="body_map"),
+            gr.Checkbox(False, label="densepose"),
+            gr.File(type="filepath", label="fitted"),
+            gr.Number(0, label="seed", precision=0),
         ]
         outputs = [gr.Video(label="video"), gr.File(file_count="multiple", label="files"), gr.JSON(label="info")]
         make, look, found = gr.Button("jumpcut"), gr.Button("jumpcut_analyse"), gr.JSON(label="rows")
     heavy = {"concurrency_id": HEAVY, "concurrency_limit": heavy_jobs()}
     make.click(jumpcut, inputs, outputs, api_name="jumpcut", **heavy)
-    look.click(jumpcut_analyse, [video, pause, share, fillers], found, api_name="jumpcut_analyse", **heavy)
+    look.click(
+        jumpcut_analyse,
+        [video, pause, share, fillers, recogniser, language],
+        found,
+        api_name="jumpcut_analyse",
+        **heavy,
+    )
+    build_fit_api()

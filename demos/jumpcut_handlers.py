@@ -6,45 +6,70 @@ import secrets
 from pathlib import Path
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 from genkey_core import runtime
 from genkey_core.checks import InputError, choice, shown
 from genkey_core.jumpcut.settings import PRESETS
 
-from . import jumpcut_api as api
 from . import jumpcut_state as state
 from . import jumpcut_view as view
+from . import jumpcut_words as words
+from . import jumpcut_work as work
 from .inbetween_view import refused_line, waiting_line
-from .jobs import SessionJobs, as_text, says_mistakes, sweep
+from .jobs import as_text, says_mistakes, sweep
+from .jumpcut_work import DROPPED, FAILED
 
 WAITING = "Drop a video to see what analysing it will cost."
-DROPPED = "Cancelled before it began; nothing was made."
-FAILED = "Nothing was made; the message says why."
+EXAMPLE = Path(__file__).resolve().parents[1] / "assets" / "examples" / "jumpcut"
 
-_jobs = SessionJobs()
+# The box of ranges is emptied when its rows have come, unless the next range was typed meanwhile.
+SENT_JS = "(session, text) => { (window.gkRanges ||= []).push(text); return [session, text]; }"
+ADDED_JS = "(text) => (window.gkRanges.shift() === text ? '' : text)"
+REFUSED_JS = "() => { window.gkRanges.shift(); }"
+
+_jobs = work.SESSIONS
 
 
 @says_mistakes
 def take(path: str | None, request: gr.Request):
-    """A video was dropped: outputs for [session, cost line, analyse, editor, cuts, player, run, judge, upload].
+    """A video was dropped: outputs for [session, cost line, analyse, editor, cuts, player, run, judge, upload, and what
+    belonged to the video before: body map, DensePose, fitted network, words].
 
     A file that cannot be taken is named and leaves the box, so that the next one can be dropped; the page stays as it was.
     """
-    from genkey_core.jumpcut.survey import checked_info
-
     try:
-        if _jobs.busy(request.session_hash):
-            raise InputError("video: a job of yours is still at work; wait for it, or cancel it, and drop it again.")
-        cost = api.check_analysis(path)
-        line = view.dropped_line(Path(path).name, checked_info(path), cost)
+        filled = _taken(path, request)
     except InputError as error:
         gr.Warning(as_text(str(error)), title="Please check", duration=None)
-        return *[gr.skip()] * 8, None
+        return *[gr.skip()] * 8, None, *[gr.skip()] * 4
+    return *filled, gr.skip(), None, False, gr.File(None, visible=False), None
+
+
+@says_mistakes
+def take_example(request: gr.Request):
+    """The bundled talk takes the place of a dropped video, with its body map: the same outputs."""
+    session, *filled = _taken(str(EXAMPLE / "presenter.mp4"), request)
+    # The boxes show copies: only what lies in Gradio's own folder is served.
+    video, body = (save_file_to_cache(EXAMPLE / f"presenter.{kind}", get_upload_folder()) for kind in ("mp4", "npz"))
+    gr.Info("Its body map comes with it: under Engine, mini can be tried too.", title="Example", duration=10)
+    return {**session, "body": body}, *filled, video, body, False, gr.File(None, visible=False), None
+
+
+def _taken(path: str | None, request: gr.Request) -> tuple:
+    """A video takes the place of the one before: [session, cost line, analyse, editor, cuts, player, run, judge]."""
+    from genkey_core.jumpcut.survey import checked_info
+
+    if _jobs.busy(request.session_hash):
+        raise InputError("video: a job of yours is still at work; wait for it, or cancel it, and drop it again.")
+    cost = work.check_analysis(path)
+    line = view.dropped_line(Path(path).name, checked_info(path), cost)
     serial = secrets.token_hex(4)
     empty = gr.HTML(view={}, cut={}, incoming={"serial": serial, "fresh": True})
     cuts = gr.HTML(incoming=view.cuts_news(None, {}, {}, fresh=serial))
     on, off, hidden = gr.Button(interactive=True), gr.Button(interactive=False), gr.Video(None, visible=False)
-    return state.new_session(path), line, on, empty, cuts, hidden, off, off, gr.skip()
+    return state.new_session(path), line, on, empty, cuts, hidden, off, off
 
 
 @says_mistakes
@@ -59,10 +84,10 @@ def describe(request: gr.Request, session: dict | None, editor: dict, cuts: dict
         return gr.skip(), gr.skip(), gr.skip(), off, off  # the line says what was dropped
     try:
         job = state.plan_of(session, editor, cuts, controls)
-        cost = cut_cost(job)
+        cost = cut_cost(job, state.engines_of(session, job))
         removed = {"serial": secrets.token_hex(4), "removed": [list(pair) for pair in job.cut_list.removed]}
         table = gr.HTML(incoming=view.cuts_news(job, session["triage"], session["done"]))
-        api.check(cost)
+        work.check(cost)
     except InputError as error:
         return refused_line(str(error)), gr.skip(), gr.skip(), off, off
     idle = not _jobs.busy(request.session_hash)
@@ -92,60 +117,18 @@ def preset(name: str):
 
 @says_mistakes
 def add_ranges(session: dict | None, text: str):
-    """Typed ranges become rows; outputs for [text, editor]."""
-    return "", gr.HTML(incoming=state.added(text, state.survey_of(session)))
+    """Typed ranges become rows: the editor's news."""
+    return gr.HTML(incoming=state.added(text, state.survey_of(session)))
 
 
 @says_mistakes
-def take_words(request: gr.Request, session: dict | None, path: str | None, *controls):
-    """A transcript adds fillers, repeats and captions; a cut list exported here restores its rows.
-
-    Outputs for [session, editor, words]; a file that cannot be used leaves the box.
-    """
-    try:
-        if _jobs.busy(request.session_hash):
-            raise InputError(
-                "transcript: a job of yours is still at work; wait for it, or cancel it, and drop it again."
-            )
-        return *_words(session, path, controls), gr.skip()
-    except InputError as error:
-        gr.Warning(as_text(str(error)), title="Please check", duration=None)
-        return gr.skip(), gr.skip(), None
-
-
-def _words(session: dict | None, path: str | None, controls: tuple) -> tuple:
-    from genkey_core.jumpcut.exports import from_json
-    from genkey_core.jumpcut.subtitles import read_transcript
-
-    if not path:
-        return gr.skip(), gr.skip()
-    survey = state.survey_of(session)
-    if Path(path).suffix.lower() == ".json" and _is_cut_list(path):
-        rows = from_json(Path(path).read_text(encoding="utf-8")).rows
-        late = next((row for row in rows if row.start_s >= survey.duration_s), None)
-        if late is not None:
-            raise InputError(
-                f"cut list: a row starts at {late.start_s:g} s, but this video ends at {survey.duration_s:.2f} s; "
-                "it belongs to another video."
-            )
-        gr.Info("The rows of this cut list are set.", duration=8)
-        return gr.skip(), gr.HTML(incoming=state.restored(rows))
-    transcript = read_transcript(path)
-    session = {**session, "transcript": transcript}
-    gr.Info(f"{len(transcript.words):,} words were read; captions come with the result.", duration=8)
-    return session, gr.HTML(incoming=state.proposed(state.survey_of(session), state.settings_of(controls)))
-
-
-def _is_cut_list(path: str) -> bool:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return '"genkey-cut-list"' in file.read(200)
-
-
-@says_mistakes
-def prepare_analysis(request: gr.Request, session: dict | None):
+def prepare_analysis(request: gr.Request, session: dict | None, model: object, language: object):
     """Outputs for [status, analyse, judge, run, cancel]; refuses what cannot be analysed before it waits."""
-    api.check_analysis(state.source_of(session))
-    return _queued(request)
+    from genkey_core.jumpcut.recognisers import check
+
+    check(model, language)
+    work.check_analysis(state.source_of(session))
+    return work.queued(request)
 
 
 @says_mistakes
@@ -154,40 +137,35 @@ def prepare_cuts(request: gr.Request, session: dict | None, editor: dict, cuts: 
     from genkey_core.jumpcut.estimate import cut_cost
 
     state.source_of(session)
-    api.check(cut_cost(state.plan_of(session, editor, cuts, controls)))
-    return _queued(request)
-
-
-def _queued(request: gr.Request):
-    if _jobs.busy(request.session_hash):
-        raise InputError("A job of yours is already at work; wait for it, or cancel it.")
-    _jobs.begin(request.session_hash)
-    off = gr.Button(interactive=False)
-    return waiting_line("Waiting for its turn…"), off, off, off, gr.Button(interactive=True)
+    planned = state.plan_of(session, editor, cuts, controls)
+    work.check(cut_cost(planned, state.engines_of(session, planned)))
+    return work.queued(request)
 
 
 @says_mistakes
-def analyse(request: gr.Request, session: dict | None, *controls):
-    """Look and listen; yields for [status, session, editor, cuts, player]."""
+def analyse(request: gr.Request, session: dict | None, model: object, language: object, *controls):
+    """Look and listen, and transcribe where it is wanted; yields for [status, session, editor, cuts, player]."""
+    from genkey_core.jumpcut.recognisers import check, checked_language
+
     job = _jobs.start(request.session_hash)
     stay = [gr.skip()] * 4
     try:
         if job.cancelled.is_set():
             yield waiting_line(DROPPED), *stay
             return
-        for item in api.analysed(state.source_of(session), cancelled=job.cancelled.is_set):
+        entry = check(model, language)
+        for item in work.analysed(state.source_of(session), cancelled=job.cancelled.is_set):
             if not isinstance(item, tuple):
                 yield view.surveying(item), *stay
                 continue
-            folder, survey = item
-            session = {**session, "folder": folder, "triage": {}, "done": {}}
-            survey = state.survey_of(session)
-            serial = secrets.token_hex(4)
-            news = state.proposed(survey, state.settings_of(controls)) | {"fresh": True}
-            player = gr.Video(str(survey.proxy) if survey.proxy else None, visible=survey.proxy is not None)
-            table = gr.HTML(incoming=view.cuts_news(None, {}, {}, fresh=serial))
-            drawn = gr.HTML(view=view.timeline(survey), incoming=news)
-            yield view.notes_line(survey), session, drawn, table, player
+            folder, _ = item
+            kept = session["transcript"] if entry is None else None
+            session = {**session, "folder": folder, "triage": {}, "done": {}, "transcript": kept}
+            yield _found(session, controls)
+            if entry is not None:
+                said = words.transcribed(session, entry, checked_language(language), controls, job.cancelled.is_set)
+                for line, known, rows in said:
+                    yield line, known, rows, gr.skip(), gr.skip()
             return
         yield waiting_line("Cancelled; the video was not analysed."), *stay
     except Exception:
@@ -195,6 +173,15 @@ def analyse(request: gr.Request, session: dict | None, *controls):
         raise
     finally:
         _jobs.end(request.session_hash, job)
+
+
+def _found(session: dict, controls: tuple) -> tuple:
+    """What an analysis fills the page with: [status, session, editor, cuts, player]."""
+    survey = state.survey_of(session)
+    news = state.proposed(survey, state.settings_of(controls)) | {"fresh": True}
+    player = gr.Video(str(survey.proxy) if survey.proxy else None, visible=survey.proxy is not None)
+    table = gr.HTML(incoming=view.cuts_news(None, {}, {}, fresh=secrets.token_hex(4)))
+    return view.notes_line(survey), session, gr.HTML(view=view.timeline(survey), incoming=news), table, player
 
 
 @says_mistakes
@@ -233,15 +220,17 @@ def run(request: gr.Request, session: dict | None, editor: dict, cuts: dict, *co
             return
         planned = state.plan_of(session, editor, cuts, controls)
         triage = dict(session["triage"])
-        made = api.made(
+        made = work.made(
             state.source_of(session),
             planned,
             name=session["name"],
+            engines=state.engines_of(session, planned),
+            more_inputs=state.inputs_beside(session, planned),
             transcript=session["transcript"],
             cancelled=job.cancelled.is_set,
         )
         for item in made:
-            if isinstance(item, api.Made):
+            if isinstance(item, work.Made):
                 yield _shown(item, session, planned, triage)
                 continue
             table = gr.skip()
@@ -256,7 +245,7 @@ def run(request: gr.Request, session: dict | None, editor: dict, cuts: dict, *co
         _jobs.end(request.session_hash, job)
 
 
-def _shown(made: api.Made, session: dict, planned, triage: dict) -> tuple:
+def _shown(made: work.Made, session: dict, planned, triage: dict) -> tuple:
     """What a finished job fills the page with."""
     session = {**session, "triage": triage, "done": made.pictures}
     best = next(iter(made.result.outcomes), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,19 +12,23 @@ from genkey_core.jumpcut.cutlist import MAX_ROWS, Row, parse_ranges
 from genkey_core.jumpcut.planning import Plan, plan
 from genkey_core.jumpcut.settings import Choice, Settings
 from genkey_core.jumpcut.survey import Survey
-from genkey_core.jumpcut.transcript import rows_of
+
+from .jumpcut_engines import ENGINES, engines_for, inputs_of
 
 EMPTY_EDITOR = {"rows": [], "picked": None}
 EMPTY_CUTS = {"choices": [], "picked": None}
 CONTROLS = (  # fields of Settings, as shown
-    "shortest_pause_s", "natural", "padding_s", "fillers", "mode", "neighbourhood", "n_inserted", "max_side",
+    "shortest_pause_s", "natural", "padding_s", "fillers", "mode", "neighbourhood", "n_inserted", "max_side", "engine",
 )  # fmt: skip
 _UNREADABLE = "rows: what this page sent cannot be read; reload it."
 
 
 def new_session(path: str) -> dict:
     """What is remembered of a video that was just dropped: nothing is analysed yet."""
-    return {"path": path, "name": Path(path).name, "folder": None, "transcript": None, "triage": {}, "done": {}}
+    return {
+        "path": path, "name": Path(path).name, "folder": None, "transcript": None, "triage": {}, "done": {},
+        "body": None, "densepose": False, "fitted": None,
+    }  # fmt: skip
 
 
 def source_of(session: dict | None) -> str:
@@ -38,11 +43,16 @@ def source_of(session: dict | None) -> str:
 
 def survey_of(session: dict | None) -> Survey:
     """The session's analysis, with what its transcript adds; raises InputError where there is none."""
+    found = analysed_alone(session)
+    transcript = session["transcript"]
+    return found.with_transcript(transcript) if transcript else found
+
+
+def analysed_alone(session: dict | None) -> Survey:
+    """The session's analysis as it was heard and seen; raises InputError where there is none."""
     if not (session or {}).get("folder"):
         raise InputError("analysis: there is none yet; press Analyse first.")
-    found = _loaded(session["folder"])
-    transcript = session["transcript"]
-    return found.with_rows(rows_of(transcript)) if transcript else found
+    return _loaded(session["folder"])
 
 
 @lru_cache(maxsize=8)
@@ -61,10 +71,10 @@ def rows_sent(value: object) -> list[Row]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(_UNREADABLE)
     length(rows, "rows", high=MAX_ROWS)
-    fields = ("start_s", "end_s", "kind", "confidence", "remove", "text")
-    if not all(all(name in row for name in fields) for row in rows):
+    names = ("start_s", "end_s", "kind", "confidence", "remove", "text")
+    if not all(all(name in row for name in names) for row in rows):
         raise InputError(_UNREADABLE)
-    return [Row(*(row[name] for name in fields)).checked(f"row {i}") for i, row in enumerate(rows, 1)]
+    return [Row(*(row[name] for name in names)).checked(f"row {i}") for i, row in enumerate(rows, 1)]
 
 
 def choices_sent(value: object) -> list[Choice]:
@@ -73,9 +83,8 @@ def choices_sent(value: object) -> list[Choice]:
     if not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
         raise InputError(_UNREADABLE)
     length(choices, "choices", high=MAX_ROWS)
-    return [
-        Choice(c.get("last"), c.get("first"), c.get("mode")).checked(f"choice {i}") for i, c in enumerate(choices, 1)
-    ]
+    names = [field.name for field in fields(Choice)]
+    return [Choice(*(c.get(name) for name in names)).checked(f"choice {i}") for i, c in enumerate(choices, 1)]
 
 
 def picked_cut(value: object) -> tuple[int, int]:
@@ -88,7 +97,19 @@ def picked_cut(value: object) -> tuple[int, int]:
 
 def plan_of(session: dict | None, editor: object, cuts: object, controls: tuple) -> Plan:
     """The checked job that the page shows; raises InputError."""
-    return plan(survey_of(session), rows_sent(editor), settings_of(controls), choices=choices_sent(cuts))
+    choices = choices_sent(cuts)
+    return plan(survey_of(session), rows_sent(editor), settings_of(controls), choices=choices, engines=ENGINES)
+
+
+def engines_of(session: dict, job: Plan) -> dict[str, object]:
+    """The engines of the job, with the session's body map and fitted network; raises InputError where one cannot run."""
+    kept = {name: session.get(name) for name in ("body", "fitted")}
+    return engines_for(job, densepose=bool(session.get("densepose")), **kept)
+
+
+def inputs_beside(session: dict, job: Plan) -> list[dict]:
+    """What the recipe names beside the video."""
+    return inputs_of(job, body=session.get("body"), fitted=session.get("fitted"))
 
 
 def proposed(survey: Survey, settings: Settings) -> dict:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import html
 import secrets
+from collections.abc import Sequence
 
 import gradio as gr
 import numpy as np
 
 from genkey_core.cost import Cost, duration_text
+from genkey_core.jumpcut.fitting import Fitting
 from genkey_core.jumpcut.job import Result, Step
 from genkey_core.jumpcut.planning import Plan
+from genkey_core.jumpcut.recognisers import Fetching
 from genkey_core.jumpcut.survey import Survey, Surveying
+from genkey_core.jumpcut.transcript import Recognising
 from genkey_core.jumpcut.triage import Triage
 from genkey_core.media import VideoInfo
 
 from .inbetween_view import data_uri, waiting_line
+from .jumpcut_engines import ENGINES
 
 GUIDE = (
     '<div class="gk-guide"><p><b>Clean up a talking-head video, and hide every cut.</b></p><ol>'
-    "<li>Drop a video and press Analyse: pauses and fillers are marked over its loudness.</li>"
+    "<li>Drop a video, or take the example, and press Analyse: pauses and fillers are marked over its loudness.</li>"
     "<li>Decide what goes: tick rows, change their times, or type a range. Play it as it will be cut.</li>"
     "<li>Press Smooth. Each cut is bridged by frames made from your own pixels, or cut hard where that would smear.</li>"
     "</ol></div>"
@@ -55,13 +60,17 @@ def timeline(survey: Survey) -> dict:
 
 def cuts_news(job: Plan | None, triage: dict, done: dict, *, fresh: str = "") -> dict:
     """What the table of cuts shows; `triage` and `done` are by a cut's frames."""
-    news = {"serial": secrets.token_hex(4), "modes": [[value, label] for label, value in MODES]}
+    news = {
+        "serial": secrets.token_hex(4),
+        "modes": [[value, label] for label, value in MODES],
+        "engines": [[name, name] for name in ENGINES],
+    }
     if fresh:
         news["fresh"] = fresh
     if job is None:
         return {**news, "cuts": []}
     rows = []
-    for cut in job.cuts:
+    for cut, treatment in zip(job.cuts, job.treatments, strict=True):
         judged: Triage | None = triage.get(cut.key)
         rows.append(
             {
@@ -72,10 +81,19 @@ def cuts_news(job: Plan | None, triage: dict, done: dict, *, fresh: str = "") ->
                 "score": None if judged is None else round(judged.score, 2),
                 "reason": "" if judged is None else " ".join(judged.reasons),
                 "recommended": "" if judged is None else judged.recommended,
-                "done": done[cut.key]["mode"] if cut.key in done else "",
+                "done": _done(done[cut.key]) if cut.key in done else "",
+                "mode": cut.mode,
+                "neighbourhood": treatment.neighbourhood,
+                "n_inserted": treatment.n_inserted,
             }
         )
     return {**news, "cuts": rows}
+
+
+def _done(pictures: dict) -> str:
+    """What was done at a cut, in the table's words."""
+    by = pictures["engine"]
+    return pictures["mode"] if by in ("none", "draft") else f"{pictures['mode']} by {by}"
 
 
 def cut_line(job: Plan, cost: Cost, *, on_zero_gpu: bool) -> str:
@@ -84,7 +102,9 @@ def cut_line(job: Plan, cost: Cost, *, on_zero_gpu: bool) -> str:
         f"{job.size[0]}×{job.size[1]} · {duration_text(job.survey.duration_s)} become {duration_text(job.duration_s)}, "
         f"{len(job.cuts)} {'cut' if len(job.cuts) == 1 else 'cuts'} · {cost.sentence(on_zero_gpu=on_zero_gpu)}"
     )
-    return waiting_line(text)
+    by = f" · made by {cost.engine}" if job.engines else ""
+    notes = "".join(f"<br>{html.escape(note)}" for note in cost.notes)
+    return f'<div class="gk-cost" role="status">{html.escape(text + by)}{notes}</div>'
 
 
 def dropped_line(name: str, info: VideoInfo, cost: Cost) -> str:
@@ -132,6 +152,19 @@ def progress(step: Step) -> str:
     return _bar(step.done / max(1, step.total), words, shown)
 
 
+def fitting(step: Fitting) -> str:
+    """The progress of a fit, with a frame as it is painted now beside the true one."""
+    words = f"Fitting · {step.said}" + ("" if step.loss is None else f" · off by {50 * step.loss:.1f} %")
+    shown = ""
+    if step.preview is not None:
+        picture = data_uri(step.preview, step.preview.shape[1], 80)
+        shown = (
+            f'<figure style="margin: 6px 0"><img alt="a frame as it is painted now, and as it is" src="{picture}">'
+            "<figcaption>painted now | as it is</figcaption></figure>"
+        )
+    return _bar(step.share, words, shown)
+
+
 def outcome(result: Result) -> str:
     """The line above the video once it is made."""
     if result.problem:
@@ -155,19 +188,36 @@ def facts(result: Result, notes: list[str]) -> str:
         ("Video", f"{job.size[0]}×{job.size[1]}, {result.frames:,} frames at {float(job.survey.fps):.4g} fps"),
         ("Removed", f"{duration_text(job.removed_s)} of {duration_text(job.survey.duration_s)}"),
         ("Cuts", ", ".join(f"{n} {mode}" for mode, n in kinds.items()) or "none"),
-        (
-            "Engine",
-            "draft (real pixels of this video, no model)" if job.settings.engine == "draft" else job.settings.engine,
-        ),
+        ("Engine", _makers(result)),
         ("Made in", f"{duration_text(result.elapsed_s)} ({result.frames / max(result.elapsed_s, 1e-6):.1f} frames/s)"),
+        *((f"Cut {o.cut.number + 1}", f"{o.engine}: {o.note}") for o in result.outcomes if o.note),
         *(("Note", note) for note in (*job.survey.notes, *notes)),
     ]
     cells = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows)
     return f'<dl class="gk-facts">{cells}</dl>'
 
 
-def notes_line(survey: Survey) -> str:
-    """What an analysis found, and what it had to decide."""
+def _makers(result: Result) -> str:
+    """Which engines made frames, and at how many cuts."""
+    made: dict[str, int] = {}
+    for done in result.outcomes:
+        made[done.engine] = made.get(done.engine, 0) + (done.engine != "none")
+    names = [f"{n} {name}" for name, n in made.items() if n]
+    only_draft = set(made) <= {"draft", "none"}
+    return "draft (real pixels of this video, no model)" if only_draft else ", ".join(names)
+
+
+def transcribing(step: Fetching | Recognising) -> str:
+    """The progress of a transcription."""
+    if isinstance(step, Fetching):
+        return _bar(0.0, f"Transcribing · {step.said}")
+    said = " ".join(word.text for word in step.words)[-80:]
+    words = f"Transcribing · {duration_text(step.done_s)} of {duration_text(step.total_s)} · {said}"
+    return _bar(step.done_s / max(step.total_s, 1e-6), words)
+
+
+def notes_line(survey: Survey, more: Sequence[str] = ()) -> str:
+    """What an analysis found, what it had to decide, and `more` sentences."""
     counts = {kind: sum(row.kind == kind for row in survey.rows) for kind in ("pause", "filler", "repeat", "shot")}
     names = {
         "pause": "pauses of 0.1 s or more",
@@ -176,7 +226,7 @@ def notes_line(survey: Survey) -> str:
         "shot": "cuts in the footage",
     }
     found = ", ".join(f"{n} {names[kind]}" for kind, n in counts.items() if n) or "nothing to propose"
-    notes = "".join(f"<br>{html.escape(note)}" for note in survey.notes)
+    notes = "".join(f"<br>{html.escape(note)}" for note in (*survey.notes, *more))
     return f'<div class="gk-cost" role="status">Analysed: {html.escape(found)}.{notes}</div>'
 
 

@@ -44,7 +44,7 @@ def refusal(client, path, **options) -> str:
 
 def test_every_endpoint_is_named_typed_and_documented(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/jumpcut", "/jumpcut_analyse"}
+    assert set(endpoints) == {"/jumpcut", "/jumpcut_analyse", "/jumpcut_fit"}
     assert [p["parameter_name"] for p in endpoints["/jumpcut"]["parameters"]][:3] == ["video", "remove", "pauses"]
     assert all(p["python_type"]["type"] for p in endpoints["/jumpcut"]["parameters"])
 

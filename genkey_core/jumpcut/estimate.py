@@ -14,6 +14,8 @@ import numpy as np
 from .. import media
 from ..cost import Cost
 from ..media import VideoInfo
+from .engines import CutNeeds, Engines
+from .hide import Treatment
 from .planning import Plan
 from .tracks import MAX_FOLLOWED, Tracker
 from .warp import AttentionWarp
@@ -55,8 +57,11 @@ def analysis_cost(info: VideoInfo) -> Cost:
     )
 
 
-def cut_cost(job: Plan) -> Cost:
-    """The cost of `make` with this plan."""
+def cut_cost(job: Plan, engines: Engines | None = None) -> Cost:
+    """The cost of `make` with this plan and these engines; what a `CutEngine` says it needs is added to the draft's.
+
+    Where triage decides the mode, every cut is counted as one that is made anew.
+    """
     speed = measured_speed()
     megapixels = job.size[0] * job.size[1] / 1e6
     source = job.survey.width * job.survey.height / 1e6
@@ -66,16 +71,38 @@ def cut_cost(job: Plan) -> Cost:
         seconds += min(cut.first - cut.last, MAX_FOLLOWED) * speed.follow
         if cut.mode in ("hard cut", "punch-in"):
             continue
-        made = treatment.n_inserted or 2 * treatment.neighbourhood
+        made = made_frames(treatment)
         seconds += speed.begin + made * speed.made * megapixels
+    needs = _needs(job, engines or {})
+    once_s = sum({name: need.once_s for name, need in needs}.values())
     return Cost(
         frames=job.n_frames,
-        seconds=seconds * _correction["cut"],
-        memory_bytes=_BASE_MEMORY + int(_FRAMES_IN_MEMORY * 3 * megapixels * 1e6),
+        seconds=seconds * _correction["cut"] + once_s + sum(need.seconds for _, need in needs),
+        memory_bytes=_BASE_MEMORY
+        + int(_FRAMES_IN_MEMORY * 3 * megapixels * 1e6)
+        + max((need.memory_bytes for _, need in needs), default=0),
+        gpu_quota_s=sum(need.gpu_quota_s for _, need in needs),
+        download_bytes=sum({name: need.download_bytes for name, need in needs}.values()),
+        notes=tuple(dict.fromkeys(note for _, need in needs for note in need.notes)),
         disk_bytes=int(job.n_frames * megapixels * 1e6 * _MP4_BYTES_PER_PIXEL)
         + int(job.duration_s * _WAV_BYTES_PER_S * job.survey.has_sound),
-        engine=job.settings.engine,
+        engine=", ".join(dict.fromkeys(("draft", *job.engines))) if job.engines else "draft",
     )
+
+
+def made_frames(treatment: Treatment) -> int:
+    """How many frames of a cut are made anew."""
+    return treatment.n_inserted or 2 * treatment.neighbourhood
+
+
+def _needs(job: Plan, engines: Engines) -> list[tuple[str, CutNeeds]]:
+    """What each cut needs of an engine that says so."""
+    found = []
+    for cut, treatment in zip(job.cuts, job.treatments, strict=True):
+        engine = engines.get(treatment.engine)
+        if cut.mode not in ("hard cut", "punch-in") and hasattr(engine, "needs"):
+            found.append((treatment.engine, engine.needs(job.size, made_frames(treatment))))
+    return found
 
 
 def learn(what: str, estimated_s: float, measured_s: float) -> None:

@@ -46,7 +46,7 @@ def exposure(first: np.ndarray, second: np.ndarray) -> Exposure:
     Of the log ratios at equal places the median is taken, where half of the usable picture is close to it; things that
     moved are outliers. A change by less than half a percent, or by more than a factor of two, is left alone.
     """
-    a, b = (reduced(cv2.GaussianBlur(p, (0, 0), 2.0), _SIDE).astype(np.float32) for p in (first, second))
+    a, b = (cv2.GaussianBlur(reduced(p, _SIDE), (0, 0), 0.7).astype(np.float32) for p in (first, second))
     low, high = _RANGE
     usable = ((a > low) & (a < high) & (b > low) & (b < high)).all(axis=2)
     gain = np.ones(3)

@@ -7,7 +7,7 @@ reduced pictures of what was removed. A transition is made as soon as the frames
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..checks import InputError, choice, integer
 from . import transition as tr
+from .engines import Around, Engines, between_for, makes_clips, recommended
 from .sources import Bank, helpful
 from .tracks import Tracker, Tracks
 from .triage import Triage, triage
@@ -75,6 +76,7 @@ class Hidden:
     triage: Triage
     before: np.ndarray  # uint8 [H W 3], the last frame before the cut as it was
     middle: np.ndarray  # uint8 [H W 3], the frame in the middle of the transition
+    note: str = ""  # what the engine says of it, for people
 
 
 @dataclass
@@ -105,15 +107,15 @@ def hide(
     *,
     first: int = 0,
     stop: int | None = None,
-    engines: Mapping[str, tr.Between] | None = None,
+    engines: Engines | None = None,
     options: WarpOptions | None = None,
 ) -> Iterator[Shown | Working | Hidden]:
     """The result's frames in order, with each cut's transition in place, progress within cuts and each cut's outcome.
 
     `frames`: uint8 [H W 3] of a constant rate, from the source's frame 0 on (`media.read_frames(..., fps=...)`). `cuts`:
     (m, n) pairs, the last kept frame before and the first after each, in order; the result begins at frame `first` and
-    ends before frame `stop`. `treatments`: one for all cuts or one for each. `engines`: callables of `transition.Between`
-    by name. Closing the generator cancels; what was yielded stays. Raises InputError, before any frame is read, where the
+    ends before frame `stop`. `treatments`: one for all cuts or one for each. `engines`: by name, as in
+    engines.py. Closing the generator cancels; what was yielded stays. Raises InputError, before any frame is read, where the
     numbers are out of order, and where the source ends before a cut is reached.
     """
     engines = dict(engines or {})
@@ -157,7 +159,7 @@ def _hidden(
     cuts: list[_Cut],
     first: int,
     stop: int | None,
-    engines: dict[str, tr.Between],
+    engines: Engines,
     options: WarpOptions | None,
 ) -> Iterator[Shown | Working | Hidden]:
     show, bank, waiting = _Zoom(), Bank(), deque(cuts)
@@ -200,7 +202,7 @@ def _hidden(
 
 
 def _finish(
-    cut: _Cut, n_cuts: int, show: _Zoom, bank: Bank, engines: dict[str, tr.Between], options: WarpOptions | None
+    cut: _Cut, n_cuts: int, show: _Zoom, bank: Bank, engines: Engines, options: WarpOptions | None
 ) -> Iterator[Shown | Working | Hidden]:
     """Make the transition of one cut, whose frames are all there."""
     before, after = [f for _, f in cut.before], [f for _, f in cut.after]
@@ -210,7 +212,8 @@ def _finish(
         return
     tracks = cut.tracker.tracks()
     judged = triage(before[-1], after[0], tracks)
-    mode = judged.recommended if cut.treatment.mode == "auto" else cut.treatment.mode
+    wanted = cut.treatment.mode
+    mode = recommended(judged, engines, cut.treatment.engine) if wanted == "auto" else wanted
     if mode in ("hard cut", "punch-in"):
         yield from (show(f, i) for i, f in list(cut.before)[cut.n_shown :])
         if mode == "punch-in":
@@ -219,13 +222,19 @@ def _finish(
         yield Hidden(cut.number, mode, "none", judged, before[-1], show(after[0], None).image)
         return
     name = cut.treatment.engine
-    between = _draft(cut, bank, tracks, options) if name == "draft" else engines[name]
+    around = _around(cut, bank, tracks, options)
+    between = around.draft if name == "draft" else between_for(engines, name, around)
+    in_one_run = makes_clips(engines, name)
+    if in_one_run and mode == "blended":
+        mode = "bridged"
     middle = before[-1]
     if mode == "inserted":
         indices = [*indices[: len(before)], *[None] * cut.treatment.n_inserted, *indices[len(before) :]]
     shown: dict[int, tr.Step] = {}
     due = 0
-    for step in _steps(mode, before, after, cut.treatment, between):
+    for step in _steps(
+        mode, before, after, cut.treatment, between, recursive=cut.treatment.recursive and not in_one_run
+    ):
         if not isinstance(step, tr.Step):
             yield Working(cut.number, n_cuts, len(shown), len(indices), step)
             continue
@@ -238,11 +247,18 @@ def _finish(
                 yield show(shown[due].image, indices[due], shown[due].made)
             shown[due] = tr.Step(due, len(indices), np.empty(0))  # let go of the picture
             due += 1
-    yield Hidden(cut.number, mode, name, judged, before[-1], middle)
+    note = getattr(getattr(between, "__self__", between), "note", "")  # of the object whose method it may be
+    yield Hidden(cut.number, mode, name, judged, before[-1], middle, note)
 
 
 def _steps(
-    mode: str, before: list[np.ndarray], after: list[np.ndarray], treatment: Treatment, between: tr.Between
+    mode: str,
+    before: list[np.ndarray],
+    after: list[np.ndarray],
+    treatment: Treatment,
+    between: tr.Between,
+    *,
+    recursive: bool,
 ) -> Iterator[tr.Step | Any]:
     """The transition's frames, counted from the first frame of `before`; what is not a Step is an engine's word."""
     if mode != "inserted":
@@ -252,18 +268,22 @@ def _steps(
     total = len(before) + n + len(after)
     for i, frame in enumerate(before):
         yield tr.Step(i, total, frame, made=False)
-    for step in tr.inserted(before[-1], after[0], n, between, recursive=treatment.recursive):
+    for step in tr.inserted(before[-1], after[0], n, between, recursive=recursive):
         is_frame = isinstance(step, tr.Step)
         yield tr.Step(len(before) + step.index, total, step.image) if is_frame else step
     for i, frame in enumerate(after):
         yield tr.Step(len(before) + n + i, total, frame, made=False)
 
 
-def _draft(cut: _Cut, bank: Bank, tracks: Tracks, options: WarpOptions | None) -> Callable:
-    """The draft engine for this cut, with the sources that help most."""
+def _around(cut: _Cut, bank: Bank, tracks: Tracks, options: WarpOptions | None) -> Around:
+    """What engines are told about this cut: its frames, the others that help most, and the draft engine for it."""
+    frames = (*cut.before, *cut.after)
     ends = cut.before[-1][1], cut.after[0][1]
-    others = bank.frames(apart_from=[i for i, _ in (*cut.before, *cut.after)])
-    return AttentionWarp(helpful(others, *ends, n=cut.treatment.n_sources), tracks=tracks, options=options).between
+    held = bank.numbered(apart_from=[i for i, _ in frames])
+    numbers = {id(frame): index for index, frame in held}
+    chosen = helpful([frame for _, frame in held], *ends, n=cut.treatment.n_sources)
+    draft = AttentionWarp(chosen, tracks=tracks, options=options).between
+    return Around(cut.number, frames, tuple((numbers[id(frame)], frame) for frame in chosen), draft)
 
 
 class _Zoom:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,17 @@ import numpy as np
 
 from .. import media, recipe
 from ..checks import InputError, shown
+from .engines import Engines
 from .hide import Hidden, Shown, Working, hide
 from .planning import Cut, Plan
 from .tracks import MAX_FOLLOWED, Tracker
-from .transition import Between
 from .triage import Triage, triage
 
 log = logging.getLogger("genkey")
 
 METHOD = "jumpcut"
 _BESIDE_PX = 960  # width at which the middles of cuts are kept
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,17 @@ class Outcome:
     mode: str  # what was done, one of hide.MODES but auto
     engine: str
     triage: Triage
-    before: np.ndarray  # uint8 [h w 3], at most _BESIDE_PX wide: as a hard cut shows it
-    after: np.ndarray  # uint8 [h w 3]: as it is now
+    before_jpeg: bytes  # at most _BESIDE_PX wide: as a hard cut shows it; an hour has a thousand cuts, so packed
+    after_jpeg: bytes  # as it is now
+    note: str = ""  # what the engine says of it
+
+    @property
+    def before(self) -> np.ndarray:  # uint8 [h w 3]
+        return _unpacked(self.before_jpeg)
+
+    @property
+    def after(self) -> np.ndarray:  # uint8 [h w 3]
+        return _unpacked(self.after_jpeg)
 
 
 @dataclass(frozen=True)
@@ -116,19 +126,24 @@ def make(
     *,
     cancelled: Callable[[], bool] = lambda: False,
     name: str | None = None,
-    engines: Mapping[str, Between] | None = None,
+    engines: Engines | None = None,
+    more_inputs: Sequence[dict] = (),
 ) -> Iterator[Step | Result]:
     """Make the video at `out` from the one at `path`: Steps, one of them with an outcome per cut, and last the Result.
 
     The file appears when it is whole. Where `cancelled()` turns true, what is done so far becomes the result; so it does
     where the video cannot be read on or an engine breaks down, and `problem` then says why. Closing the generator
-    leaves nothing behind. `name` is the video's name for the recipe, if not its file's. Raises InputError.
+    leaves nothing behind. `name` is the video's name for the recipe, if not its file's; `more_inputs` are what else went in
+    (name, sha256), such as a body map. Raises InputError.
     """
     from .soundtrack import written_sound
 
     if job.removed_s <= 0 and len(job.pieces) == 1:
         raise InputError("cut list: nothing is set to be removed; choose a row to remove, or type a range.")
-    source = {"name": name or Path(path).name, "sha256": recipe.file_sha256(path)}
+    sources = [{"name": name or Path(path).name, "sha256": recipe.file_sha256(path)}, *more_inputs]
+    missing = [name for name in job.engines if name not in (engines or {})]
+    if missing:
+        raise InputError(f"engine: {shown(missing[0])} is not there; choose another engine.")
     tally = _Tally(job)
     fps = float(job.survey.fps)
     with ExitStack() as stack:
@@ -155,7 +170,7 @@ def make(
                 break
         if not writer.n_frames:
             raise InputError("cancelled before the first frame; nothing was made.")
-        made = _recipe_of(job, source, tally)
+        made = _recipe_of(job, sources, tally)
         writer.metadata = {recipe.METADATA_KEY: recipe.to_text(made)}
     yield Result(
         path=Path(out),
@@ -193,7 +208,7 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # uint8 [H
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _recipe_of(job: Plan, source: dict, tally: _Tally) -> dict:
+def _recipe_of(job: Plan, sources: list[dict], tally: _Tally) -> dict:
     output = {
         "frames": tally.done,
         "complete": tally.complete,
@@ -201,7 +216,9 @@ def _recipe_of(job: Plan, source: dict, tally: _Tally) -> dict:
         "width": job.size[0],
         "height": job.size[1],
         "pieces": [[p.start, p.stop, p.inserted] for p in job.pieces],
-        "cuts": [{"last": o.cut.last, "first": o.cut.first, "mode": o.mode} for o in tally.outcomes],
+        "cuts": [
+            {"last": o.cut.last, "first": o.cut.first, "mode": o.mode, "engine": o.engine} for o in tally.outcomes
+        ],
     }
     if tally.problem:
         output["problem"] = tally.problem
@@ -209,8 +226,8 @@ def _recipe_of(job: Plan, source: dict, tally: _Tally) -> dict:
         method=METHOD,
         engine=job.settings.engine,
         settings=job.settings.to_dict(),
-        seed=None,
-        inputs=[source],
+        seed=job.settings.seed if job.engines else None,
+        inputs=sources,
         output=output,
     )
 
@@ -244,11 +261,22 @@ class _Tally:
             said = getattr(item.said, "note", "")
             return self.step(said or f"frame {item.done} of {item.total}", cut=item.cut)
         pictures = (_beside(image) for image in (item.before, item.middle))
-        self.outcomes.append(Outcome(self.job.cuts[item.cut], item.mode, item.engine, item.triage, *pictures))
+        self.outcomes.append(
+            Outcome(self.job.cuts[item.cut], item.mode, item.engine, item.triage, *pictures, item.note)
+        )
         return self.step(cut=item.cut, outcome=self.outcomes[-1])
 
 
-def _beside(image: np.ndarray) -> np.ndarray:
+def _beside(image: np.ndarray) -> bytes:
+    """A picture [H W 3] made small, as JPEG."""
     scale = min(1.0, _BESIDE_PX / image.shape[1])
     size = (round(image.shape[1] * scale), max(1, round(image.shape[0] * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    ok, packed = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), _JPEG)
+    if not ok:
+        raise InputError("the middle of a cut could not be kept as a picture.")
+    return packed.tobytes()
+
+
+def _unpacked(packed: bytes) -> np.ndarray:
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

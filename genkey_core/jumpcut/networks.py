@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 
 from genkey_core import media
 from genkey_core.checks import InputError, boolean, integer, shown
+from genkey_core.jumpcut import copying
 from genkey_core.jumpcut.keypoints import LANDMARK_PART
 from genkey_core.jumpcut.layers import GAIN, Conv, Down, Linear, ModulatedConv, Up, activate, draw_weights
 
@@ -45,6 +47,7 @@ class Config:
     mapping: int = 4  # layers from z to w
     discriminator: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512)  # from full size to 4 x 4
     pose_to_generator: bool = False  # also show the generator the query features
+    copy_pixels: bool = False  # also copy from the sources at full size (copying.py)
 
     def __post_init__(self):
         for field in fields(self):
@@ -74,7 +77,7 @@ FULL = Config()
 MINI = Config(
     size=128, cells=12, landmarks=36, stem=2, encoder=(32, 48, 64), d_key=32, d_value=64,
     down=(96, 128, 160, 192), up=(192, 160, 128, 96, 64, 32), code=128, latent=64, mapping=2,
-    discriminator=(32, 48, 96, 128, 160, 192), pose_to_generator=True,
+    discriminator=(32, 48, 96, 128, 160, 192), pose_to_generator=True, copy_pixels=True,
 )  # fmt: skip
 
 
@@ -124,23 +127,34 @@ class Memory:
 
     keys: Tensor  # [B N d_k h w]
     values: Tensor  # [B N d_v h w]
+    pictures: Tensor | None = None  # [B N 3 H W], where pixels are copied, and so are
+    grids: Tensor | None = None  # [B N 3 H W]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Memory]) -> Memory:
+        """One memory of all sources of `parts`."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(None if column[0] is None else torch.cat(column, 1) for column in columns))
 
 
-def attend(query: Tensor, memory: Memory) -> Tensor:
+def attend(query: Tensor, memory: Memory, *, scale: float | None = None) -> Tensor:
     """Eq. 4.1: for each place of `query` [B d_k h w] the softmax-weighted mean of all sources' values; [B d_v h w].
 
+    `scale` multiplies the products; None is d_k^-1/2.
+
     One fused call: the n_q x n_k weights are never stored. Fused kernels want queries and values equally wide, so
-    queries and keys are filled up with zeros, which leaves their products as they are, and each place's numbers side by side.
+    the narrower are filled up with zeros, which leaves products as they are, and each place's numbers side by side.
     """
     d_key, d_value = query.shape[1], memory.values.shape[2]
+    wide = max(d_key, d_value)
 
     def places(features: Tensor) -> Tensor:  # [B N d h w] -> [B 1 Nhw d_v]
         rows = features.permute(0, 1, 3, 4, 2).flatten(1, 3)
-        return F.pad(rows, (0, d_value - rows.shape[-1])).contiguous()[:, None].to(query.dtype)
+        return F.pad(rows, (0, wide - rows.shape[-1])).contiguous()[:, None].to(query.dtype)
 
     tokens = [places(features) for features in (query[:, None], memory.keys, memory.values)]
-    warped = F.scaled_dot_product_attention(*tokens, scale=d_key**-0.5)
-    return warped[:, 0].transpose(1, 2).reshape(len(query), d_value, *query.shape[2:])
+    warped = F.scaled_dot_product_attention(*tokens, scale=d_key**-0.5 if scale is None else scale)
+    return warped[:, 0, :, :d_value].transpose(1, 2).reshape(len(query), d_value, *query.shape[2:])
 
 
 class Synthesis(nn.Module):
@@ -153,34 +167,56 @@ class Synthesis(nn.Module):
         self.key = Encoder(EMBEDDED + 3, config.d_key, config)
         self.value = Encoder(3, config.d_value, config)
         self.generator = Generator(config)
+        self.nearness = copying.Nearness() if config.copy_pixels else None
 
     def remember(self, images: Tensor, grids: Tensor) -> Memory:  # [B N 3 H W] x2
         """Keys and values of N sources, one source at a time where nothing is learned, so that memory stays small."""
-        each = (
-            [self._one(images[:, k], grids[:, k]) for k in range(images.shape[1])]
-            if not torch.is_grad_enabled()
-            else None
-        )
-        if each is None:
+        kept = (images, grids) if self.config.copy_pixels else ()
+        if torch.is_grad_enabled():
             flat = self._one(images.flatten(0, 1), grids.flatten(0, 1))
-            return Memory(*(part.unflatten(0, images.shape[:2]) for part in flat))
-        return Memory(*(torch.stack(parts, 1) for parts in zip(*each, strict=True)))
+            return Memory(*(part.unflatten(0, images.shape[:2]) for part in flat), *kept)
+        each = [self._one(images[:, k], grids[:, k]) for k in range(images.shape[1])]
+        return Memory(*(torch.stack(parts, 1) for parts in zip(*each, strict=True)), *kept)
 
     def _one(self, images: Tensor, grids: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(embed(grids, images)), self.value(images)
 
-    def generate(self, memory: Memory, ends: Tensor, grid: Tensor, z: Tensor) -> Tensor:
-        """The frame whose keypoints are `grid` [B 3 H W]; `ends` [B 2 d_v h w] are the end frames' values, z [B latent]."""
-        query = self.query(embed(grid))
-        seen = [attend(query, memory), *ends.unbind(1)]
+    def generate(self, memory: Memory, grid: Tensor, z: Tensor) -> Tensor:
+        """The frame whose keypoints are `grid` [B 3 H W]; the first two of `memory` are the end frames; z [B latent]."""
+        return self.made(memory, grid, z)[0]
+
+    def made(self, memory: Memory, grid: Tensor, z: Tensor) -> tuple[Tensor, copying.Copied | None]:
+        """`generate`, and beside it what was copied where pixels are, else None."""
+        query, copied = self.query(embed(grid)), None
+        if self.config.copy_pixels:
+            warped, copied = self._copied(query, grid, memory)
+        else:
+            warped = attend(query, memory)
+        seen = [warped, *memory.values[:, :2].unbind(1)]
         if self.config.pose_to_generator:
             seen.append(query)
-        return self.generator(torch.cat([part.to(query.dtype) for part in seen], 1), z)
+        if copied is not None:
+            seen.append(F.pixel_unshuffle(copied.picture, copying.PATCH))
+        features = torch.cat([part.to(query.dtype) for part in seen], 1)
+        real = () if copied is None else (copied.picture, memory.pictures[:, :2])
+        return self.generator(features, z, *real), copied
+
+    def _copied(self, query: Tensor, grid: Tensor, memory: Memory) -> tuple[Tensor, copying.Copied]:
+        """What attention brings of the sources' features, and the picture it copies; one call for both."""
+        batch, n_sources, d_value, height, width = memory.values.shape
+        where = copying.places(n_sources, height, width, device=query.device).expand(batch, -1, -1, -1, -1)
+        kind = query.device.type
+        with torch.autocast(kind, enabled=False):  # places need more than a half number's eight bits
+            values = torch.cat([memory.values.float(), where], 2)
+            config = self.config
+            centres = copying.led(grid, memory.grids, cells=config.cells, landmarks=config.landmarks)
+            asked, told = self.nearness(query.float(), memory.keys.float(), centres)
+            brought = attend(asked, Memory(told, values), scale=query.shape[1] ** -0.5)
+        return brought[:, :d_value], copying.sampled(brought[:, d_value:], memory.pictures)
 
     def forward(self, images: Tensor, source_grids: Tensor, grid: Tensor, z: Tensor) -> Tensor:
         """images, source_grids: [B N 3 H W], the first two the end frames; grid: [B 3 H W]; -> [B 3 H W]."""
-        memory = self.remember(images, source_grids)
-        return self.generate(memory, memory.values[:, :2], grid, z)
+        return self.generate(self.remember(images, source_grids), grid, z)
 
 
 class Generator(nn.Module):
@@ -190,6 +226,7 @@ class Generator(nn.Module):
         super().__init__()
         down, up = config.down, config.up
         inputs = 3 * config.d_value + (config.d_key if config.pose_to_generator else 0)
+        inputs += 3 * copying.PATCH**2 if config.copy_pixels else 0
         style = config.latent + config.code
         self.enter = Conv(inputs, down[0])
         self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(down))
@@ -199,8 +236,10 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(a, b, style) for a, b in pairwise(up))
         # What the encoder saw at each size is added to the decoder there, below the finest two sizes.
         self.skip = nn.ModuleList(Conv(a, b, 1, gain=1.0) for a, b in zip(down[-2::-1], up[1:], strict=False))
+        self.mix = copying.Mix(up[-1]) if config.copy_pixels else None
 
-    def forward(self, features: Tensor, z: Tensor) -> Tensor:
+    def forward(self, features: Tensor, z: Tensor, copied: Tensor | None = None, ends: Tensor | None = None) -> Tensor:
+        """features [B I H/4 W/4] -> [B 3 H W]; copied [B 3 H W] and ends [B 2 3 H W] are mixed in where pixels are."""
         x = activate(self.enter(features))
         seen = [x]
         for block in self.down:
@@ -214,7 +253,7 @@ class Generator(nn.Module):
         for level, block in enumerate(self.up):
             skip = self.skip[level](seen[-2 - level]) if level < len(self.skip) else None
             x, picture = block(x, picture, style, skip)
-        return picture
+        return picture if self.mix is None else self.mix(x, picture, copied, ends)
 
 
 class Discriminator(nn.Module):

@@ -23,7 +23,8 @@ class Cut:
     first: int  # source frame after it, n
     at_s: float  # in the result
     mode: str  # one of hide.MODES
-    chosen: bool  # whether the mode is the user's for this very cut
+    chosen: bool  # whether the user chose anything for this very cut
+    engine: str = "draft"
 
     @property
     def key(self) -> tuple[int, int]:
@@ -58,6 +59,12 @@ class Plan:
     def times(self) -> TimeMap:
         return times_of(self.pieces, self.survey.fps)
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that its cuts may ask for, without the draft, in order."""
+        names = dict.fromkeys(t.engine for t in self.treatments if t.mode not in ("hard cut", "punch-in"))
+        return tuple(name for name in names if name != "draft")
+
 
 def plan(
     survey: Survey,
@@ -74,22 +81,22 @@ def plan(
     pieces = pieces_of(cuts, fps=survey.fps, n_frames=survey.n_frames)
     pairs = [(a.stop - 1, b.start) for a, b in itertools.pairwise(pieces)]
     own = [_choice_for(pair, chosen) for pair in pairs]
-    modes = [settings.mode if mode is None else mode for mode in own]
-    treatments = tuple(settings.treatment(m).checked(f"cut {i}", engines) for i, m in enumerate(modes, 1))
+    engines = list(engines)
+    treatments = tuple(settings.treatment(mine).checked(f"cut {i}", engines) for i, mine in enumerate(own, 1))
     pieces = tuple(replace(p, inserted=t.n_inserted) for p, t in zip(pieces, treatments, strict=False)) + pieces[-1:]
     at_s = [float(frame / survey.fps) for frame in cut_frames(pieces)]
-    found = zip(pairs, at_s, modes, own, strict=True)
+    found = zip(pairs, at_s, treatments, own, strict=True)
     return Plan(
         survey=survey,
         settings=settings,
         cut_list=cuts,
         pieces=pieces,
-        cuts=tuple(Cut(i, *pair, t, mode, mine is not None) for i, (pair, t, mode, mine) in enumerate(found)),
+        cuts=tuple(Cut(i, *pair, t, k.mode, mine is not None, k.engine) for i, (pair, t, k, mine) in enumerate(found)),
         treatments=treatments,
         size=media.output_size((survey.width, survey.height), max_side=settings.max_side),
     )
 
 
-def _choice_for(pair: tuple[int, int], choices: Sequence[Choice]) -> str | None:
-    """The mode chosen for a cut: the latest choice whose frames overlap it, so that a moved boundary keeps it."""
-    return next((c.mode for c in reversed(choices) if c.last < pair[1] and pair[0] < c.first), None)
+def _choice_for(pair: tuple[int, int], choices: Sequence[Choice]) -> Choice | None:
+    """What was chosen for a cut: the latest choice whose frames overlap it, so that a moved boundary keeps it."""
+    return next((c for c in reversed(choices) if c.last < pair[1] and pair[0] < c.first), None)

@@ -9,6 +9,7 @@ from .edit import FADE_S
 from .hide import MODES, Treatment
 from .transition import MAX_INSERTED, NEIGHBOURHOOD
 
+MAX_SEED = 2**31 - 1
 SHORTEST_PAUSE_S = 0.1  # the analysis lists pauses from this length on, so that a slider needs no new hearing
 
 
@@ -24,7 +25,8 @@ class Settings:
     neighbourhood: int = NEIGHBOURHOOD  # H: frames on each side of a cut that are made anew (blended)
     n_inserted: int = 6  # T: new frames at a cut (inserted)
     n_sources: int = 2  # other frames of the clip that the draft engine draws on
-    engine: str = "draft"  # "draft", or the name of an engine that is handed in
+    engine: str = "draft"  # of every cut that has no choice of its own: "draft", or the name of one that is handed in
+    seed: int = 0  # learned engines draw from it; draft draws nothing
     crossfade_s: float = 0.02  # of the sound at a join
     max_side: int = 4096  # longer side of the result, pixels; larger video is scaled down to it
 
@@ -55,6 +57,7 @@ class Settings:
             n_inserted=integer(self.n_inserted, "new frames", low=1, high=MAX_INSERTED),
             n_sources=integer(self.n_sources, "sources", low=0, high=12),
             engine=self.engine,
+            seed=integer(self.seed, "seed", low=0, high=MAX_SEED),
             crossfade_s=number(self.crossfade_s, "crossfade", low=FADE_S[0], high=FADE_S[1], unit="s"),
             max_side=integer(self.max_side, "longest side", low=64, high=4096),
         )
@@ -63,10 +66,17 @@ class Settings:
         """JSON types only; `from_dict` gives the same settings back."""
         return asdict(self)
 
-    def treatment(self, mode: str) -> Treatment:
-        """What is done at a cut of this mode."""
-        new = self.n_inserted if mode == "inserted" else 0
-        return Treatment(mode, self.engine, self.neighbourhood, new, n_sources=self.n_sources)
+    def treatment(self, own: Choice | None = None) -> Treatment:
+        """What is done at a cut, with what was chosen for this very one."""
+        mine = {name: value for name, value in vars(own).items() if value is not None} if own else {}
+        mode = mine.get("mode", self.mode)
+        return Treatment(
+            mode=mode,
+            engine=mine.get("engine", self.engine),
+            neighbourhood=mine.get("neighbourhood", self.neighbourhood),
+            n_inserted=mine.get("n_inserted", self.n_inserted) if mode == "inserted" else 0,
+            n_sources=self.n_sources,
+        )
 
 
 PRESETS = {
@@ -78,14 +88,32 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A mode for the cut between source frames `last` and `first`; it holds for any cut that overlaps it."""
+    """What is done at the cut between source frames `last` and `first`; it holds for any cut that overlaps it.
+
+    None is as set for all cuts.
+    """
 
     last: int
     first: int
-    mode: str
+    mode: str | None = None
+    engine: str | None = None
+    neighbourhood: int | None = None
+    n_inserted: int | None = None
 
     def checked(self, name: str = "cut") -> Choice:
-        """The same with numbers in order and a known mode; raises InputError that names the cut."""
+        """The same with numbers in order and in range and known words; raises InputError that names the cut."""
+
+        def own(value, check, *args, **limits):
+            return None if value is None else check(value, *args, **limits)
+
+        if self.engine is not None and not isinstance(self.engine, str):
+            raise InputError(f"{name}, engine: a name is needed, got {shown(self.engine)}.")
         last = integer(self.last, f"{name}, last frame before", low=0, high=10**8)
-        first = integer(self.first, f"{name}, first frame after", low=last + 1, high=10**8)
-        return replace(self, last=last, first=first, mode=choice(self.mode, f"{name}, mode", MODES))
+        return replace(
+            self,
+            last=last,
+            first=integer(self.first, f"{name}, first frame after", low=last + 1, high=10**8),
+            mode=own(self.mode, choice, f"{name}, mode", MODES),
+            neighbourhood=own(self.neighbourhood, integer, f"{name}, frames remade on each side", low=1, high=30),
+            n_inserted=own(self.n_inserted, integer, f"{name}, new frames", low=1, high=MAX_INSERTED),
+        )

@@ -35,7 +35,11 @@ class Bank:
 
     def frames(self, *, apart_from: Sequence[int] = ()) -> list[np.ndarray]:
         """The frames held, less those with the given numbers."""
-        return [frame for index, frame in self._held if index not in apart_from]
+        return [frame for _, frame in self.numbered(apart_from=apart_from)]
+
+    def numbered(self, *, apart_from: Sequence[int] = ()) -> list[tuple[int, np.ndarray]]:
+        """The same with their numbers."""
+        return [(index, frame) for index, frame in self._held if index not in apart_from]
 
 
 def helpful(frames: Sequence[np.ndarray], start: np.ndarray, end: np.ndarray, *, n: int) -> list[np.ndarray]:

@@ -42,7 +42,7 @@ def read_transcript(path: str | os.PathLike, *, language: str = "en") -> Transcr
         raise InputError(
             f"transcript: {base_name(path)} has no captions; .srt, .vtt or .json with word times is needed."
         )
-    return Transcript(words, language)
+    return Transcript(words, language, timed=False)
 
 
 def _from_json(text: str, path: str | os.PathLike, language: str) -> Transcript:

@@ -24,10 +24,12 @@ from ..checks import InputError
 from ..media import VideoInfo, VideoWriter, frame_rate, output_size, probe, read_frames
 from ..media.encode import MAX_FPS, MIN_FPS
 from ..media.reader import Frame
+from .agreement import agreed
 from .cutlist import Row
 from .settings import SHORTEST_PAUSE_S, Settings
 from .shots import shots
 from .speech import Analysis, Listening, SpeechOptions, left_natural, listen
+from .transcript import Transcript
 
 MAX_DURATION_S = 3600.0  # of a video
 _ONE_PAUSE = 0.98  # of the length in one pause: no speech at all
@@ -65,6 +67,7 @@ class Survey:
     quietest_s: tuple[float, float] | None  # the stretch that room tone is made of
     notes: tuple[str, ...]
     level_db: np.ndarray  # float32 [N], loudness every HOP_S
+    sounds: np.ndarray  # bool [N], where there is more than background
     thumbs: np.ndarray  # uint8 [T h w 3], equally spaced in time
     proxy: Path | None = None  # the small copy, where it could be made
 
@@ -92,15 +95,20 @@ class Survey:
         return chosen
 
     def with_rows(self, rows: Iterable[Row]) -> Survey:
-        """The same with more rows, of a transcript, at the end; those there keep their numbers."""
+        """The same with more rows at the end; those there keep their numbers."""
         more = (replace(row, end_s=min(row.end_s, self.duration_s)) for row in rows if row.start_s < self.duration_s)
         return replace(self, rows=(*self.rows, *(row for row in more if row.end_s > row.start_s)))
+
+    def with_transcript(self, transcript: Transcript) -> Survey:
+        """The same with the transcript's fillers and repeats, and no pause or filler in which a word is said."""
+        rows, more = agreed(self.rows, transcript, self.sounds)
+        return replace(self, rows=rows).with_rows(more)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write it into `folder`, beside the copy."""
         values = {f: getattr(self, f) for f in ("width", "height", "n_frames", "has_sound", "n_channels", "quietest_s")}
         values |= {"fps": str(self.fps), "notes": self.notes, "rows": [asdict(row) for row in self.rows]}
-        np.savez(Path(folder) / _ARRAYS, level_db=self.level_db, thumbs=self.thumbs)
+        np.savez(Path(folder) / _ARRAYS, level_db=self.level_db, sounds=self.sounds, thumbs=self.thumbs)
         (Path(folder) / _FILE).write_text(json.dumps(values), encoding="utf-8")
 
     @classmethod
@@ -110,13 +118,13 @@ class Survey:
         try:
             values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-                level_db, thumbs = arrays["level_db"], arrays["thumbs"]
-        except FileNotFoundError as error:
+                arrays = {name: arrays[name] for name in ("level_db", "sounds", "thumbs")}
+        except (FileNotFoundError, KeyError) as error:
             raise InputError("analysis: it is no longer here (it is deleted after a while); analyse again.") from error
         values |= {"fps": Fraction(values["fps"]), "rows": tuple(Row(**row) for row in values["rows"])}
         values |= {"notes": tuple(values["notes"]), "quietest_s": values["quietest_s"] and tuple(values["quietest_s"])}
         proxy = folder / PROXY
-        return cls(**values, level_db=level_db, thumbs=thumbs, proxy=proxy if proxy.is_file() else None)
+        return cls(**values, **arrays, proxy=proxy if proxy.is_file() else None)
 
 
 def checked_info(path: str | os.PathLike) -> VideoInfo:
@@ -124,7 +132,7 @@ def checked_info(path: str | os.PathLike) -> VideoInfo:
     info = probe(path)
     if info.duration_s > MAX_DURATION_S + 1:
         minutes = MAX_DURATION_S / 60
-        raise InputError(f"video: at most {minutes:g} minutes are taken, got {info.duration_s / 60:.0f}; split it.")
+        raise InputError(f"video: at most {minutes:g} minutes are taken, got {info.duration_s / 60:.3g}; split it.")
     return info
 
 
@@ -164,6 +172,7 @@ def survey(path: str | os.PathLike, folder: str | os.PathLike) -> Iterator[Surve
         quietest_s=sound.quietest_s if sound else None,
         notes=(*(sound.notes if sound else ()), *notes, *watched.notes),
         level_db=sound.level_db if sound else np.zeros(0, np.float32),
+        sounds=sound.sounds if sound else np.zeros(0, bool),
         thumbs=watched.thumbs(),
         proxy=watched.proxy,
     )

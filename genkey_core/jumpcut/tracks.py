@@ -140,13 +140,16 @@ def steady(flow: np.ndarray) -> np.ndarray:  # [h w 2]
     """`flow` without what only a small place does: each vector far from the median around it gives way to that.
 
     A face is nearly rigid, and a patch of it that goes its own way tears it. The median keeps the edge between the head
-    and its background where it is.
+    and its background where it is. It is taken at half the size, which is a quarter of the work.
     """
-    window = max(3, int(_STEADY_SHARE * max(flow.shape[:2]))) | 1
+    h, w = flow.shape[:2]
+    half = cv2.resize(flow, ((w + 1) // 2, (h + 1) // 2), interpolation=cv2.INTER_AREA)
+    window = max(3, int(_STEADY_SHARE * max(half.shape[:2]))) | 1
     unit = max(float(np.abs(flow).max()), 1e-3) / 127.0
-    levels = np.uint8(np.rint(flow / unit + 128.0))  # medians of large windows are for bytes only
+    levels = np.uint8(np.rint(half / unit + 128.0))  # medians of large windows are for bytes only
     middle = np.dstack([cv2.medianBlur(np.ascontiguousarray(levels[..., i]), window) for i in (0, 1)])
-    middle = cv2.GaussianBlur((middle.astype(np.float32) - 128.0) * unit, (0, 0), 2.0)
+    middle = cv2.GaussianBlur((middle.astype(np.float32) - 128.0) * unit, (0, 0), 1.0)
+    middle = cv2.resize(middle, (w, h), interpolation=cv2.INTER_LINEAR)
     away = cv2.magnitude(*cv2.split(flow - middle))
     own = np.exp(-0.5 * np.square(away / (_STEADY_PX + 0.05 * cv2.magnitude(*cv2.split(middle)))))[..., None]
     return middle + cv2.GaussianBlur((flow - middle) * own, (0, 0), 2.0)

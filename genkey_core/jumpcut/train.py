@@ -2,7 +2,7 @@
 
 The losses are an L1, a perceptual and a StyleGAN2 adversarial one with lazy R1 (Karras et al. 2020). The perceptual
 loss is any callable of (made, real); where none is given, an L1 over a Laplacian pyramid stands in, which needs no
-weights. The target's keypoints are cut down to those that all sources show, as interpolation between two frames does.
+weights. The target's keypoints are cut down to those that both ends show, as interpolation between two frames does.
 
 One process or several (`torchrun`, `accelerate launch`), on processors or GPUs. Every batch follows from the seed, the
 step and the process, so that a run that was interrupted goes on as it would have.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genkey_core.checks import InputError, boolean, choice, integer, number, shown
-from genkey_core.jumpcut import keypoints
+from genkey_core.jumpcut import copying, keypoints
 from genkey_core.jumpcut.layers import double, draw_weights, halve
 from genkey_core.jumpcut.networks import Discriminator, Synthesis
 from genkey_core.media import to_float
@@ -35,14 +35,17 @@ class TrainOptions:
     """How the network is trained."""
 
     batch: int = 8  # targets per step and process
-    sources: int = 2  # pictures each target is made from
+    sources: int = 2  # most pictures a target is made from; each step draws from two, the ends, to so many
     rate: float = 2e-3  # peak learning rate of both networks, with equalised layers
     l1: float = 30.0  # weights of the losses; the adversarial one's is 1
     perceptual: float = 30.0
+    copied: float = 15.0  # L1 of the copied picture, where pixels are copied
+    missed: float = 15.0  # how far attention looks past the keypoints, where pixels are copied
+    yielding: float = 0.8  # share of L1 and perceptual loss that is given up as the adversary comes in: both like blur
     body_weight: float = 2.0  # how much more a pixel at the target's keypoints counts than one of the backdrop
     r1: float = 1.0  # gamma
     r1_every: int = 16  # steps
-    masking: float = 0.7  # share of targets shown only the keypoints that all sources have
+    masking: float = 0.7  # share of targets shown only the keypoints that both ends have
     recolour: bool = True  # all pictures of a sample get one random gain per channel
     average: float = 0.998  # of the weights, per step
     precision: str = "bf16"  # autocast: bf16 or no
@@ -54,9 +57,9 @@ class TrainOptions:
         integer(self.r1_every, "r1_every", low=1)
         integer(self.seed, "seed", low=0, high=2**32 - 1)
         number(self.rate, "rate", low=0, high=1)
-        for name in ("l1", "perceptual", "body_weight", "r1"):
+        for name in ("l1", "perceptual", "copied", "missed", "body_weight", "r1"):
             number(getattr(self, name), name, low=0)
-        for name in ("masking", "average"):
+        for name in ("masking", "average", "yielding"):
             number(getattr(self, name), name, low=0, high=1)
         boolean(self.recolour, "recolour")
         choice(self.precision, "precision", _AUTOCAST)
@@ -86,6 +89,7 @@ class Batch:
     target: Tensor  # [B 3 H W]
     grid: Tensor  # [B 3 H W], the target's keypoints, as far as they are shown
     weight: Tensor  # [B 1 H W], how much each pixel counts
+    points: Tensor  # [B S+1 K+L 3], all keypoints of sources and target: x, y in [-1, 1], 1 where visible
     z: Tensor  # [B latent]
 
     def to(self, device) -> Batch:
@@ -98,14 +102,16 @@ def draw_batch(frames: FrameSet, config, options: TrainOptions, *, step: int, pr
     n, f, height, width = frames.images.shape[:4]
     if f <= options.sources:
         raise InputError(f"training clips: at least {options.sources + 1} frames each are needed, got {f}.")
-    images, grids, weights = [], [], []
+    images, grids, weights, marks = [], [], [], []
+    n_sources = int(rng.integers(2, options.sources + 1))
     for _ in range(options.batch):
-        clip, order = rng.integers(n), rng.permutation(f)[: options.sources + 1]
+        clip, order = rng.integers(n), rng.permutation(f)[: n_sources + 1]
         points = frames.points[clip, order].astype(np.float32)
         *sources, target = points
+        marks.append((points[..., [0, 1, 4]] + (0.5, 0.5, 0)) * (2 / width, 2 / height, 1) - (1, 1, 0))
         weights.append(keypoints.splat(target, n=config.cells, height=height, width=width)[..., 0] > 0)
         if rng.random() < options.masking:
-            target = keypoints.masked(target, keypoints.common(*points))
+            target = keypoints.masked(target, keypoints.common(*sources[:2], target))
         grids.append([keypoints.splat(each, n=config.cells, height=height, width=width) for each in (*sources, target)])
         picture = to_float(frames.images[clip, order])
         images.append(_recoloured(picture, rng) if options.recolour else picture)
@@ -114,7 +120,8 @@ def draw_batch(frames: FrameSet, config, options: TrainOptions, *, step: int, pr
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     z = torch.randn(options.batch, config.latent, generator=generator)
     weight = 1 + options.body_weight * near
-    return Batch(images[:, :-1], grids[:, :-1], images[:, -1], grids[:, -1], weight / weight.mean(), z)
+    marks = torch.as_tensor(np.stack(marks), dtype=torch.float32)
+    return Batch(images[:, :-1], grids[:, :-1], images[:, -1], grids[:, -1], weight / weight.mean(), marks, z)
 
 
 def _recoloured(pictures: Tensor, rng: np.random.Generator) -> Tensor:
@@ -167,13 +174,19 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.options.rate * rate
         with self._autocast():
-            made = self.network(batch.images, batch.grids, batch.grid, batch.z)
+            memory = self.network.remember(batch.images, batch.grids)
+            made, copied = self.network.made(memory, batch.grid, batch.z)
         made = made.float()
         losses = {
             "l1": ((made - batch.target).abs() * batch.weight).mean(),
             "perceptual": self.perceptual(made, batch.target),
         }
         loss = self.options.l1 * losses["l1"] + self.options.perceptual * losses["perceptual"]
+        loss = loss * (1 - self.options.yielding * adversary)
+        if copied is not None:
+            losses["copied"] = ((copied.picture - batch.target).abs() * batch.weight).mean()
+            losses["missed"] = copying.missed(copied, batch.points[:, -1], batch.points[:, :-1])
+            loss = loss + self.options.copied * losses["copied"] + self.options.missed * losses["missed"]
         if adversary > 0:
             self.discriminator.requires_grad_(False)
             losses["fooled"] = F.softplus(-self._judge(made)).mean()
@@ -254,33 +267,3 @@ def make_accelerator(*, cpu: bool):
     from accelerate import Accelerator
 
     return Accelerator(cpu=cpu, mixed_precision="no")  # the autocast is the trainer's, without a loss scale
-
-
-@dataclass(frozen=True)
-class FitStep:
-    """One step of fitting to a video."""
-
-    step: int  # steps done
-    steps: int
-    losses: dict[str, float]
-
-
-def fit(network: Synthesis, frames: FrameSet, *, steps: int, options: TrainOptions | None = None,
-        adversary_from: float = 0.6) -> Iterator[FitStep]:  # fmt: skip
-    """Goes on training `network` on a user's own clip, in place; a generator over the steps.
-
-    The weights in `network` are the averaged ones when the generator ends or is closed.
-    """
-    steps, options = integer(steps, "steps", low=1), options or TrainOptions(batch=2, rate=5e-4)
-    device = next(network.parameters()).device
-    trainer = Trainer(copy.deepcopy(network), options, make_accelerator(cpu=device.type == "cpu"))
-    try:
-        for step in range(steps):
-            share = step / steps
-            batch = draw_batch(frames, network.config, options, step=step)
-            losses = trainer.step(
-                batch, rate=0.5 * (1 + math.cos(math.pi * share)), adversary=float(share >= adversary_from)
-            )
-            yield FitStep(step + 1, steps, losses)
-    finally:
-        network.load_state_dict(trainer.averaged.state_dict())

@@ -73,6 +73,7 @@ class Transcript:
     words: tuple[Word, ...]
     language: str
     notes: tuple[str, ...] = ()
+    timed: bool = True  # whether each word has a time of its own, rather than a share of its caption's
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def rows_of(transcript: Transcript, *, fillers: Iterable[str] | None = None) -> 
 
 def filler_rows(transcript: Transcript, *, fillers: Iterable[str] | None = None) -> list[Row]:
     """One row per filler word. A language without a list has none, rather than another language's."""
-    known = _known(transcript.language, fillers)
+    known = known_fillers(transcript.language, fillers)
     return [
         Row(w.start_s, w.end_s, "filler", w.confidence, text=w.text)
         for w in transcript.words
@@ -105,7 +106,7 @@ def repeat_rows(transcript: Transcript, *, fillers: Iterable[str] | None = None)
 
     Fillers between do not hide a repeat. What people double on purpose ("very very") is listed, but kept.
     """
-    known = _known(transcript.language, fillers)
+    known = known_fillers(transcript.language, fillers)
     words = [w for w in transcript.words if canonical(w.text) and canonical(w.text) not in known]
     texts = [canonical(w.text) for w in words]
     rows, i = [], 0
@@ -129,7 +130,8 @@ def canonical(text: str) -> str:
     return re.sub(r"(.)\1{2,}", r"\1", "".join(kept))
 
 
-def _known(language: str, fillers: Iterable[str] | None) -> frozenset[str]:
+def known_fillers(language: str, fillers: Iterable[str] | None = None) -> frozenset[str]:
+    """The fillers of a language, or the given ones, as `canonical` writes them."""
     return frozenset(map(canonical, FILLER_WORDS.get(language, ()) if fillers is None else fillers))
 
 

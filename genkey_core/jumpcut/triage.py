@@ -24,7 +24,7 @@ _BACKDROP_LEVELS = 14.0  # grey levels by which an explained backdrop may differ
 _MOVES_PX = 0.02  # share of the long side above which a place moves
 _REGION = 0.015, 0.3  # of the picture, and of the largest one: what a moving region has at least
 _HANDS = 0.06  # share of the picture in fast, untrusted motion low in it
-_FAR = 0.55  # share of what moves or differs that is not found again
+_DOUBT, _FAR = 0.2, 0.55  # share of what moves or differs that is not found again: worth a look, and too much
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Triage:
     score: float  # 0 to 1, how well a blended transition will hold up
     reasons: tuple[str, ...]  # for the user, most important first; never empty
     recommended: str  # one of ENGINES
-    kinds: tuple[str, ...]  # of "identical", "camera", "background", "people", "hands", "pose", "exposure", "easy"
+    kinds: tuple[
+        str, ...
+    ]  # of "identical", "camera", "background", "people", "hands", "pose", "doubt", "exposure", "easy"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,12 @@ def verdict(found: Findings) -> Triage:
             "hands",
             min(0.5, 0.2 + 3.0 * found.hands),
             "There is large, fast motion low in the picture, probably hands.",
+        )
+    elif _DOUBT < found.lost <= _FAR:
+        count(
+            "doubt",
+            0.5 * found.lost,
+            f"The head turned or changed: {100 * found.lost:.0f} % of what moved is not found again. Compare this cut's middle.",
         )
     if found.regions > 1:
         count(

@@ -216,30 +216,33 @@ class _Pair:
         return self.exposure.applied(self.others[i - 2].applied(picture, -1.0), t)
 
     def _composed(self, candidates: list[Candidate], weights: list[np.ndarray], t: float) -> np.ndarray:
-        """The weighted mean of real pixels at full size; each source only where it counts."""
+        """The weighted mean of real pixels at full size; each source only where it counts.
+
+        Each next picture is laid over what is there by its share of the weights so far, so that no sums are held, and
+        what can be is written in place: at full size fresh memory costs more than the arithmetic.
+        """
         h, w = self.ends[0].shape[:2]
         pictures = [*self.ends, *self.engine.sources]
-        frame = taken = None
+        frame, taken = None, 0.0
         for candidate, weight in zip(candidates, weights, strict=True):
             box = _box(weight, (w, h)) if frame is not None else (slice(0, h), slice(0, w))
             if box is None:
                 continue
             picture = self._seen(candidate, self._exposed(candidate.picture, pictures[candidate.picture], t), box)
-            weight = cv2.resize(weight, (w, h), interpolation=cv2.INTER_LINEAR)[box]
+            taken = taken + weight
             if frame is None:
-                frame, taken = picture.copy(), weight + 1e-6
+                frame = picture.copy() if candidate.position is None else picture
                 continue
-            taken[box] += weight
-            share = weight / taken[box]
-            frame[box] = cv2.blendLinear(np.ascontiguousarray(frame[box]), picture, 1.0 - share, share)
+            share = cv2.resize(weight / (taken + 1e-6), (w, h), interpolation=cv2.INTER_LINEAR)[box]
+            cv2.blendLinear(frame[box], picture, cv2.subtract(1.0, share), share, dst=frame[box])
         return frame
 
     def _seen(self, candidate: Candidate, picture: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """What `candidate` shows within `box` of the full picture."""
         if candidate.position is None:
-            return np.ascontiguousarray(picture[box])
+            return picture[box]
         place = of.resize_flow(candidate.position - self.grid, picture.shape[1::-1])[box]
-        return _read(picture, cv2.add(place, self.full_grid[box]))
+        return _read(picture, cv2.add(place, self.full_grid[box], dst=place))
 
 
 def picture_of(picture: np.ndarray, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
 
 from ..checks import InputError, shown
@@ -121,12 +122,18 @@ def load_recogniser(folder: Path, *, device: str = "cpu") -> Recogniser:
     if missing:
         raise InputError(f"recogniser: {shown(folder.name)} is no Whisper checkpoint, it lacks {', '.join(missing)}.")
     known = {"local_files_only": True}
+    kind = {"attn_implementation": "eager", "use_safetensors": True, "output_loading_info": True}
     try:
-        model = WhisperForConditionalGeneration.from_pretrained(
-            folder, dtype=best_dtype(device), attn_implementation="eager", use_safetensors=True, **known
+        model, loading = WhisperForConditionalGeneration.from_pretrained(
+            folder, dtype=best_dtype(device), **kind, **known
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(f"recogniser: the weights in {shown(folder.name)} cannot be read; fetch them anew.") from error
+    if absent := sorted(loading["missing_keys"]):  # transformers would draw them at random
+        raise InputError(
+            f"recogniser: the weights in {shown(folder.name)} lack {len(absent)} tensors, {absent[0]} for one; they are "
+            "no whole Whisper."
+        )
     return Recogniser(
         model.eval().to(device),
         WhisperTokenizerFast.from_pretrained(folder, **known),
