@@ -33,6 +33,7 @@ LEGEND = {
     "autoencoder": "the true clip through the model's autoencoder: what a perfect denoiser would show",
     "draft": "the training-free engine; its end frames are the keyframes",
 }
+AGREEMENT = "inbetween_agreement.md"
 ORDER = ("truth", "autoencoder", "draft", "forward", "time_reversal", "no_rotation", "no_finetuning", "dual")
 
 
@@ -140,6 +141,13 @@ def verdict(records: Sequence[dict], recurrence: int) -> list[str]:
         lines.append(f"- {MEASURES[key][0]}: dual is {', '.join(parts)}.")
         if "draft" in there:
             lines[-1] += f" Against draft it is {standing(records, 'draft', key, recurrence)}."
+    level = [r for r in rivals if any(standing(records, r, key, recurrence) == "level" for key in JUDGED)]
+    if level:
+        lines.append(
+            f"- Paths of {len({r['seed'] for r in records})} clips do not tell dual from {_listed(level)}. What each does "
+            "to the two directions before they are fused, where the thesis's reason for rotation lies, is measured by "
+            f"itself: [how far the two directions disagree]({AGREEMENT})."
+        )
     missing = [m for m in RIVALS if m not in there]
     holds = "**holds**" if ahead and not missing else "**does not hold in full**"
     claim = f"The thesis's ordering, dual best on path error and reversals among the variants, {holds} on these clips"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from genkey_core.inbetween.worker import Stopped, streamed
+from genkey_core.worker import Stopped, streamed
 
 
 def workers() -> list[threading.Thread]:

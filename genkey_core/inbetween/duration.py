@@ -8,7 +8,8 @@ in which little moves, is made with fewer frames than the model could make, whic
 them is interpolated along their motion. A long gap with a large motion asks for more steps than the model has: it is made
 in two passes. The coarse one bridges the whole gap at the model's usual length; its frames at equal distances become
 keyframes, and the fine pass makes one clip between each two of them. The segments meet in these keyframes, of which they are
-given the same picture, so nothing jumps where they join.
+given the same picture, so nothing jumps where they join. What the coarse pass gets wrong becomes a keyframe, so a model
+that already bridges all the motion it knows in one clip (`mini`) is not chained.
 
 What it cannot know: things that move and return (a wave of the hand in a gap whose ends look alike) leave no motion
 to measure, and get few frames. A motion too far for optical flow to follow is measured too short; what
@@ -98,10 +99,12 @@ def native_frames(duration_s: float, fps: float, motion: float, counts: Sequence
     return plan(duration_s, fps, motion, counts).frames_per_segment
 
 
-def plan_pair(start: np.ndarray, end: np.ndarray, n_between: int, counts: Sequence[int]) -> Plan:
+def plan_pair(
+    start: np.ndarray, end: np.ndarray, n_between: int, counts: Sequence[int], *, max_segments: int = MAX_SEGMENTS
+) -> Plan:
     """The plan for `n_between` frames to be shown between two keyframes, uint8 [H W 3], with their motion measured."""
     integer(n_between, "frames", low=0)
-    return plan(float(n_between + 1), 1.0, measured_motion(start, end), counts)
+    return plan(float(n_between + 1), 1.0, measured_motion(start, end), counts, max_segments=max_segments)
 
 
 def measured_motion(start: np.ndarray, end: np.ndarray) -> float:

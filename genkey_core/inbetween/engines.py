@@ -69,6 +69,7 @@ class NativeModel(Protocol):
     """
 
     name: str
+    max_segments: int  # clips that a gap may be chained of (`duration.py`); 1 for a model whose faults would add up
 
     def native(
         self, start: np.ndarray, end: np.ndarray, *, n_frames: int | None, seed: int
@@ -143,7 +144,7 @@ def choose_engine(name: str, settings: Settings | None = None) -> Engine:
     from .learned import Learned, fitting_shape
 
     model = native_model(name, settings)
-    return Learned(model, settings, shaper=fitting_shape(model.frame_counts()))
+    return Learned(model, settings, shaper=fitting_shape(model.frame_counts(), model.max_segments))
 
 
 def native_model(name: str, settings: Settings) -> NativeModel:

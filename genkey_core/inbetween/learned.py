@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checks import InputError
+from .duration import MAX_SEGMENTS, plan_pair
 from .engines import NativeModel, Needs, Progress, in_order
 from .resample import FittedClip
 
@@ -40,12 +41,11 @@ class Shape:
 Shaper = Callable[[np.ndarray, np.ndarray, int], Shape]  # start, end, number of positions -> Shape
 
 
-def fitting_shape(counts: Sequence[int]) -> Shaper:
+def fitting_shape(counts: Sequence[int], max_segments: int = MAX_SEGMENTS) -> Shaper:
     """Clips as long as the gap and the motion in it ask for, of numbers of frames in `counts` (`duration.py`)."""
-    from .duration import plan_pair
 
     def shape(start: np.ndarray, end: np.ndarray, n_positions: int) -> Shape:
-        planned = plan_pair(start, end, n_positions, counts)
+        planned = plan_pair(start, end, n_positions, counts, max_segments=max_segments)
         return Shape(planned.segments, planned.frames_per_segment)
 
     return shape

@@ -21,6 +21,7 @@ import numpy as np
 from .. import hub, runtime
 from ..checks import InputError, integer, shown
 from . import svd_weights
+from .duration import MAX_SEGMENTS
 from .engines import Needs, Progress
 from .sampling import PRESETS, SamplingOptions
 from .settings import MEMORY, Settings
@@ -59,6 +60,7 @@ class _StableVideoEngine:
 
     name: str
     presets: dict[str, SamplingOptions]
+    max_segments = MAX_SEGMENTS
 
     def __init__(self, settings: Settings):
         missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
@@ -118,6 +120,7 @@ class Mini(_StableVideoEngine):
     """
 
     name, presets = "mini", MINI_PRESETS
+    max_segments = 1  # its clips hold all the motion of its world, and a chain repeats what the first one gets wrong
 
     def __init__(self, settings: Settings, folder: str | Path | None = None):
         super().__init__(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import hub
 from ..checks import InputError
-from .worker import Reporter, streamed
+from ..worker import Reporter, streamed
 
 _DIFFERENCE_BYTES = 200_000_000  # what is fetched for the difference: an estimate
 

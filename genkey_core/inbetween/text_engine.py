@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import hub, runtime
 from ..checks import InputError
+from .duration import MAX_SEGMENTS
 from .engines import Needs, Progress
 from .text_specs import (
     LTX_SPEC,
@@ -32,7 +33,6 @@ from .text_specs import (
     smaller_text_mode,
     text_size,
 )
-from .worker import Reporter, streamed
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -100,6 +100,7 @@ class _TextModel:
     """What both models share; see `Wan` and `LTX`."""
 
     spec: TextSpec
+    max_segments = MAX_SEGMENTS
 
     def __init__(self, settings: Settings, *, folder: str | Path | None = None, device: str | None = None):
         """Check `settings` (prompt, preset, memory) and this machine; nothing is loaded or fetched.
@@ -215,20 +216,8 @@ class _TextModel:
         checkpoint, steps = self.spec.checkpoint, self.preset.steps
         if (folder := hub.cached(checkpoint)) is not None:
             return folder
-
-        def work(say: Reporter) -> None:
-            told = -1
-
-            def progress(done: int, total: int, file: str) -> None:
-                nonlocal told
-                say.check()
-                if (percent := 100 * done // max(1, total)) != told:
-                    told = percent
-                    say(Progress(0, steps, note=f"fetching {checkpoint}: {percent} % of {total / 1e9:.1f} GB"))
-
-            hub.fetch(checkpoint, progress=progress)
-
-        yield from streamed(work)
+        for percent, total in hub.fetching(checkpoint):
+            yield Progress(0, steps, note=f"fetching {checkpoint}: {percent} % of {total / 1e9:.1f} GB")
         return hub.fetch(checkpoint)
 
 

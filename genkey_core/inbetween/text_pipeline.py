@@ -19,13 +19,13 @@ from torch import Tensor
 from .. import runtime
 from ..checks import InputError
 from ..media import to_float, to_uint8
+from ..worker import Reporter, streamed
 from .engines import Progress
 from .sampling import NotFiniteError
 from .settings import MEMORY
 from .svd import OutOfMemoryError
 from .text_loading import read_pipeline
 from .text_specs import LTX_SPEC, WAN_SPEC, TextMode, TextSpec, smaller_text_mode
-from .worker import Reporter, streamed
 
 _PREVIEW_SIDE = 256  # pixels
 _BLACK = 6  # levels of 255: a clip that never gets brighter than this has failed
