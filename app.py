@@ -9,12 +9,12 @@ import demos  # noqa: F401  # isort: skip  (first: what it sets counts only befo
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demos import inbetween, jumpcut
+from demos import dance, inbetween, jumpcut, zoom
 from demos.guard import Guard, Page
 from demos.jobs import RESULT_AGE_S, SWEEP_EVERY_S, heavy_jobs, keep_swept, max_upload_bytes
 from demos.web_components import page_head, web_text
 
-TABS = [(inbetween.TITLE, inbetween.build), (jumpcut.TITLE, jumpcut.build)]
+TABS = [(tab.TITLE, tab.build) for tab in (inbetween, jumpcut, zoom, dance)]
 FONTS = ["system-ui", "sans-serif"]  # the machine's own: the page loads nothing from elsewhere
 MAX_QUEUE = int(os.environ.get("GENKEY_MAX_QUEUE", "32"))  # jobs that may wait; more are told to come back later
 MAX_SESSIONS = 1_000  # whose state is remembered; the longest unused goes first

@@ -1,23 +1,28 @@
-"""Draws the example keyframes that ship in assets/examples: `python assets/make_examples.py`.
+"""Draws the examples that ship in assets/examples: `python assets/make_examples.py [inbetween] [jumpcut] [dance] [zoom]`.
 
-Everything is painted here with NumPy and OpenCV, so the examples are the project's own and can be made again bit for bit.
+The keyframes are painted here with NumPy and OpenCV, so the examples are the project's own and can be made again bit for
+bit. The talk is drawn by genkey_core.mini and voiced by espeak-ng, which must be installed to make it anew.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from genkey_core.media import Audio, VideoWriter
+from genkey_core.mini import dance_marmot, dance_rig, dance_song, dance_steps, presenter_example, scale_example, voice
 from genkey_core.mini.motion_world import HELD_OUT_SEEDS, make_clip
 
 WIDTH, HEIGHT, SCALE = 960, 540, 2  # painted at SCALE times the size, then averaged down
-FOLDER = Path(__file__).parent / "examples" / "inbetween"
+FOLDER = Path(__file__).parent / "examples"
 
 Colour = tuple[int, int, int]
 
@@ -187,10 +192,10 @@ EXAMPLES = {
 }
 
 
-def main() -> None:
-    """Write every example: its keyframes as PNG and its settings as JSON."""
+def keyframes() -> None:
+    """Write the examples of the Inbetween tab: keyframes as PNG and settings as JSON."""
     for name, (images, settings) in EXAMPLES.items():
-        folder = FOLDER / name
+        folder = FOLDER / "inbetween" / name
         folder.mkdir(parents=True, exist_ok=True)
         for k, image in enumerate(images):
             cv2.imwrite(
@@ -201,5 +206,94 @@ def main() -> None:
         (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
+def talk() -> None:
+    """Write the example of the Jump cut tab: the talk as MP4, its exact body map, and what is said when."""
+    folder = FOLDER / "jumpcut"
+    folder.mkdir(parents=True, exist_ok=True)
+    heard = presenter_example.talk()
+    moves = presenter_example.acted(heard)
+    size = presenter_example.SIZE
+    maps, landmarks = [], []
+    sound = Audio(heard.samples[None], voice.RATE)
+    made = VideoWriter(
+        folder / "presenter.mp4", fps=presenter_example.FPS, size=(size, size), audio=sound, crf=19, preset="slow"
+    )
+    with made as writer:
+        for frame, iuv, marks in presenter_example.drawn(moves):
+            writer.write(frame)
+            maps.append(iuv)
+            landmarks.append(marks)
+    write_body_map(folder / "presenter.npz", np.stack(maps), np.stack(landmarks))
+    said = [{"kind": kind, "start": round(a, 3), "end": round(b, 3), "text": text} for kind, a, b, text in heard.marks]
+    settings = {"video": "presenter.mp4", "body_map": "presenter.npz", "settings": {"mode": "blended"}, "said": said}
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+def write_body_map(path: Path, iuv: np.ndarray, landmarks: np.ndarray) -> None:
+    """An .npz as `np.savez` writes it, by LZMA, which packs body maps to half of what deflate does; NumPy reads both."""
+    arrays = {"iuv": iuv, "landmarks": landmarks, "fps": np.float64(presenter_example.FPS)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, values in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is fixed, so that equal maps give equal files
+            entry.compress_type = zipfile.ZIP_LZMA
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(values), allow_pickle=False)
+
+
+def dance() -> None:
+    """Write the example of the Animal dance tab: six keyframes as PNG, the song as MP3, the dancer as BVH, and the settings."""
+    folder = FOLDER / "dance"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for k, pose in enumerate(dance_rig.POSES):
+        names.append(f"marmot-{k + 1}-{pose}.png")
+        picture = cv2.cvtColor(dance_marmot.keyframe(pose), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / names[-1]), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_mp3(folder / "meadow-loop.mp3", dance_song.song(), dance_song.RATE)
+    (folder / "dancer.bvh").write_text(dance_steps.bvh(dance_steps.steps()), encoding="ascii")
+    settings = {
+        "keyframes": names,
+        "song": "meadow-loop.mp3",
+        "motion": "dancer.bvh",
+        "pattern": dance_steps.PATTERN,
+        "bpm": dance_song.BPM,
+        "first_downbeat_s": dance_song.FIRST_BEAT_S,
+        "beats": len(dance_song.beat_times_s()),
+        "beats_per_bar": dance_song.BEATS_PER_BAR,
+    }
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+def zoom() -> None:
+    """Write the example of the Powers of ten tab: photos of one drawn circuit board from ever closer, and its project."""
+    folder = FOLDER / "zoom" / "circuit board"
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, photo in enumerate(scale_example.photos(), 1):
+        picture = cv2.cvtColor(photo, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f"board-{k}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    project = {
+        "format": "genkey-zoom-project",
+        "mode": "images",
+        "video": {"direction": "in-out", "easing": "ease-in-out"},
+    }
+    (folder / "project.json").write_text(json.dumps(project, indent=1) + "\n", encoding="utf-8")
+
+
+def write_mp3(path: Path, samples: np.ndarray, rate: int, bit_rate: int = 128_000) -> None:
+    """Sound float32 [2 S] as MP3, which every browser plays."""
+    with av.open(str(path), "w", format="mp3", options={"id3v2_version": "3", "write_id3v1": "0"}) as container:
+        stream = container.add_stream("libmp3lame", rate=rate, layout="stereo", format="fltp")
+        stream.bit_rate = bit_rate
+        for start in range(0, samples.shape[1], 1152):
+            block = np.ascontiguousarray(samples[:, start : start + 1152])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+MAKERS = {"inbetween": keyframes, "jumpcut": talk, "dance": dance, "zoom": zoom}
+
 if __name__ == "__main__":
-    main()
+    for wanted in sys.argv[1:] or MAKERS:
+        MAKERS[wanted]()

@@ -18,7 +18,7 @@ def web_text(name: str) -> str:
 
 def page_head() -> str:
     """What the page needs before its components load."""
-    return f"<script>{web_text('easing.js')}</script>"
+    return f"<script>{web_text('node.js')}{web_text('easing.js')}</script>"
 
 
 def keyframe_strip(value: dict) -> gr.HTML:

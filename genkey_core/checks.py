@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+_LISTED = 190  # characters of options that a message lists
+
 
 class InputError(ValueError):
     """A user's mistake, said in one sentence: what, what was wanted, what came."""
@@ -35,10 +37,12 @@ def integer(value: object, name: str, *, low: float = -math.inf, high: float = m
 
 
 def choice(value: object, name: str, options: Iterable[str]) -> str:
-    """`value` where it is one of `options`; raises InputError that lists them."""
+    """`value` where it is one of `options`; raises InputError that lists them, the first ones where they are many."""
     known = list(options)
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"{name}: one of {', '.join(known)} is needed, got {shown(value)}.")
+        told = [option for i, option in enumerate(known) if i < 3 or len(", ".join(known[: i + 1])) <= _LISTED]
+        listed = ", ".join(told) + (f" or {len(known) - len(told)} others" if len(told) < len(known) else "")
+        raise InputError(f"{name}: one of {listed} is needed, got {shown(value)}.")
     return value
 
 

@@ -166,3 +166,14 @@ class Tab:
     def until(self, condition: str) -> None:
         """Wait until a JavaScript condition holds."""
         self.page.wait_for_function(condition)
+
+    def steady(self, selector: str) -> dict[str, float]:
+        """The box of the first such element, once nothing above it has moved it for half a second."""
+        place, deadline, boxes = self.page.locator(selector).first, time.monotonic() + PATIENCE_S, []
+        place.scroll_into_view_if_needed()
+        while time.monotonic() < deadline:
+            boxes = [*boxes[-4:], place.bounding_box()]
+            if len(boxes) == 5 and all(box == boxes[0] for box in boxes):
+                return boxes[0]
+            self.page.wait_for_timeout(125)
+        raise AssertionError(f"{selector} does not come to rest: {boxes}")

@@ -54,3 +54,19 @@ def pictures(tmp_path_factory) -> list[Path]:
         paths.append(folder / f"move-{k + 1}.png")
         cv2.imwrite(str(paths[-1]), image)
     return paths
+
+
+@pytest.fixture(scope="module")
+def poses(tmp_path_factory) -> list[Path]:
+    """Keyframes of a drawn dancer."""
+    from dance_hub import pose_files
+
+    return pose_files(tmp_path_factory.mktemp("poses"))
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory) -> Path:
+    """Six seconds of drums at 120 beats a minute."""
+    from dance_hub import drum_loop
+
+    return drum_loop(tmp_path_factory.mktemp("song") / "drums.wav")

@@ -85,7 +85,10 @@ def test_the_cost_is_known_before_any_image_is_sent(client):
 def test_every_endpoint_is_named_typed_and_documented(client, hub):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     of_inbetween = {"/inbetween", "/inbetween_cost", "/inbetween_recipe", "/inbetween_variants"}
-    assert set(endpoints) == of_inbetween | {"/jumpcut", "/jumpcut_analyse"}
+    of_zoom = {"/zoom", "/zoom_cost", "/zoom_recipe"}
+    of_dance = {"/dance", "/dance_beats", "/dance_grid", "/dance_pattern"}
+    of_jumpcut = {"/jumpcut", "/jumpcut_analyse", "/jumpcut_fit"}
+    assert set(endpoints) == of_inbetween | of_zoom | of_dance | of_jumpcut
     names = [p["parameter_name"] for p in endpoints["/inbetween"]["parameters"]]
     assert names[:4] == ["images", "duration_s", "easing", "hold_s"]
     assert all(p["python_type"]["type"] for p in endpoints["/inbetween"]["parameters"])

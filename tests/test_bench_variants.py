@@ -251,6 +251,9 @@ def test_the_ordering_holds_only_where_dual_leads_outside_every_interval():
     level = "\n".join(variants_report.verdict(_records({**PLAIN, "dual": 2.6}, turning, spread=1.5), 2))
     assert "does not hold in full" in level
     assert "level with no_rotation" in level
+    assert "do not tell dual from no_rotation" in level
+    assert variants_report.AGREEMENT in level
+    assert variants_report.AGREEMENT not in text
     behind = "\n".join(variants_report.verdict(_records({**PLAIN, "dual": 2.9}, turning), 2))
     assert "does not hold in full" in behind
     assert "behind no_rotation" in behind

@@ -43,7 +43,7 @@ def test_every_tools_schema_is_valid(hub):
         return tools
 
     tools = with_tools(hub, schemas)
-    assert len(tools) == 6
+    assert len(tools) == 14
     for schema in tools.values():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert "$ref" not in str(schema)  # MCP moves them, and their targets are lost

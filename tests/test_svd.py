@@ -181,7 +181,14 @@ def test_a_folder_in_the_hub_layout_loads_and_samples_the_same(model, keyframes,
     loaded = load_svd(tmp_path / "svd")
     options = replace(ONCE, variant="time_reversal")
     assert loaded.native_frames == N_FRAMES
-    assert torch.equal(last_latents(loaded, *keyframes, options), last_latents(model, *keyframes, options))
+    for name in ("unet", "vae", "image_encoder"):
+        kept, read = getattr(model.pipe, name).state_dict(), getattr(loaded.pipe, name).state_dict()
+        assert kept.keys() == read.keys()
+        assert all(torch.equal(kept[key], read[key]) for key in kept)
+    # Bit for bit the same weights, but elsewhere in memory, where some processors take other kernels.
+    torch.testing.assert_close(
+        last_latents(loaded, *keyframes, options), last_latents(model, *keyframes, options), rtol=0, atol=2e-3
+    )
 
 
 def test_missing_and_damaged_models_are_refused_in_a_sentence(model, tmp_path):

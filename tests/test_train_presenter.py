@@ -22,7 +22,6 @@ from genkey_core.jumpcut.train import (  # noqa: E402
     Trainer,
     TrainOptions,
     draw_batch,
-    fit,
     laplacian_loss,
     make_accelerator,
 )  # fmt: skip
@@ -112,7 +111,7 @@ def test_it_learns_to_copy(frames):
 def test_the_adversary_rests_until_it_is_wanted(frames):
     made = trainer(TrainOptions(batch=2, r1_every=2))
     before = weights(made.discriminator)
-    assert set(made.step(draw_batch(frames, TINY, made.options, step=0))) == {"l1", "perceptual"}
+    assert set(made.step(draw_batch(frames, TINY, made.options, step=0))) == {"l1", "perceptual", "copied", "missed"}
     assert torch.equal(weights(made.discriminator), before)
     told = [made.step(draw_batch(frames, TINY, made.options, step=k), adversary=0.5) for k in (1, 2)]
     assert not torch.equal(weights(made.discriminator), before)
@@ -138,17 +137,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(frames, tmp_path):
         assert torch.allclose(weights(getattr(whole, name)), weights(getattr(second, name)), atol=1e-6), name
     with pytest.raises(InputError, match="state of another network"):
         Trainer(networks.build(replace(TINY, d_key=4)), options, make_accelerator(cpu=True)).resume(tmp_path / "s.pt")
-
-
-def test_fitting_to_a_video_changes_the_network_and_can_be_stopped(frames):
-    network = networks.build(TINY).eval()
-    before = weights(network)
-    steps = fit(network, frames, steps=5, options=TrainOptions(batch=1, precision="no"))
-    taken = [next(steps), next(steps)]
-    steps.close()
-    assert [step.step for step in taken] == [1, 2]
-    assert not torch.equal(weights(network), before)
-    assert not network.training
 
 
 def test_clips_that_are_too_short_are_named(frames):
@@ -204,6 +192,19 @@ def test_from_nothing_to_a_model_that_loads_also_when_cut_off(tmp_path, monkeypa
     command(tmp_path / "parts", resume=True)
     whole, parts = (weights(networks.load(tmp_path / name / "model")) for name in ("whole", "parts"))
     assert torch.allclose(whole, parts, atol=2e-3)
+
+
+def test_a_run_begins_with_a_networks_weights(tmp_path, monkeypatch):
+    one_second_a_step(monkeypatch)
+    monkeypatch.setattr(train_presenter, "VALIDATION_SEEDS", train_presenter.VALIDATION_SEEDS[:2])
+    known = networks.save(networks.build(replace(TINY, copy_pixels=False), seed=7), tmp_path)
+    command(tmp_path / "fresh")
+    command(tmp_path / "begun", start=known)
+    before, fresh, begun = (networks.load(folder).query.state_dict()
+                            for folder in (known, tmp_path / "fresh" / "model", tmp_path / "begun" / "model"))  # fmt: skip
+    name = "refine.weight"
+    near, far = ((made[name] - before[name]).abs().mean() for made in (begun, fresh))
+    assert near < 0.1 * far
 
 
 def test_the_set_is_drawn_once_and_read_afterwards(tmp_path, monkeypatch):

@@ -88,3 +88,12 @@ def test_every_added_trouble_lowers_the_score():
         found = verdict(Findings(**{**base, **trouble}))
         assert 0.0 <= found.score < calm
         assert len(found.reasons) == len(found.kinds) == 1
+
+
+def test_a_turn_that_is_half_found_again_is_doubted_before_it_is_too_far():
+    base = {"difference": 9.0, "camera": 0.0, "backdrop": 0.0, "regions": 1, "hands": 0.0, "gain": 0.0}
+    easy, doubted, far = (verdict(Findings(**base, lost=lost)) for lost in (0.1, 0.3, 0.9))
+    assert [v.kinds for v in (easy, doubted, far)] == [("easy",), ("doubt",), ("pose",)]
+    assert [v.recommended for v in (easy, doubted, far)] == ["blended", "blended", "punch-in"]
+    assert easy.score > doubted.score > far.score
+    assert verdict(Findings(**{**base, "hands": 0.1}, lost=0.3)).kinds == ("hands",)  # they explain what is lost

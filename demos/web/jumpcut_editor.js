@@ -39,15 +39,7 @@ function change(id, fields) {
   commit(state().rows.map((r) => (r.id === id ? { ...r, ...fields, own: true } : r)));
 }
 
-function node(tag, attributes, ...children) {
-  const el = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== false) el.setAttribute(name, value === true ? "" : value);
-  }
-  el.append(...children);
-  return el;
-}
+const node = window.gkNode;
 
 function drawn(tag, attributes, text) {
   const el = document.createElementNS(SVG, tag);

@@ -71,15 +71,7 @@ function remove(index) {
 
 function say(text) { said.textContent = text; }
 
-function node(tag, attributes, ...children) {
-  const el = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== false) el.setAttribute(name, value === true ? "" : value);
-  }
-  el.append(...children);
-  return el;
-}
+const node = window.gkNode;
 
 function curve(easing) {
   const svg = document.createElementNS(SVG, "svg");

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from genkey_core.checks import choice
+from genkey_core.hub.dance_table import DANCE
+from genkey_core.hub.entry import Checkpoint, sharded
 
-from genkey_core.checks import InputError, choice, shown
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One published checkpoint: exactly these files of one repository at one commit."""
-
-    name: str  # what this library calls it, as in CHECKPOINTS
-    repo_id: str  # owner/repository on the Hub
-    revision: str  # commit, 40 hex digits; or its first 7 to 39, looked up in the history of main and as binding
-    licence: str
-    licence_url: str  # where it is read, and accepted if the repository is gated
-    gated: bool  # whether the Hub wants an account that has accepted the licence
-    files: tuple[str, ...]  # paths in the repository, so that a complete copy is recognised without asking the Hub
-    size_bytes: int | None  # all files together, approximately; None where unknown
-    what: str  # one line for people
-
-    def __post_init__(self):
-        if not re.fullmatch(r"[0-9a-f]{7,40}", self.revision):
-            raise InputError(f"{self.name}: a commit hash is needed as revision, got {shown(self.revision)}.")
-        for file in self.files:
-            if not file or PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts or "\\" in file:
-                raise InputError(f"{self.name}: a path inside the repository is needed, got {shown(file)}.")
+__all__ = ["CHECKPOINTS", "WHISPER_FILES", "Checkpoint", "checkpoint"]
 
 
 # What StableVideoDiffusionPipeline.from_pretrained(..., variant="fp16") loads: half precision, no single-file copies.
@@ -46,12 +24,6 @@ _SVD_FILES = (
 _SVD_LICENCE = "Stability AI Community License"
 
 
-def _sharded(folder: str, stem: str, shards: int) -> tuple[str, ...]:
-    """The weights of a large part: its shards and their index."""
-    names = (f"{stem}-{i:05d}-of-{shards:05d}.safetensors" for i in range(1, shards + 1))
-    return tuple(f"{folder}/{name}" for name in (f"{stem}.safetensors.index.json", *names))
-
-
 # Weights in single precision; of the image processor the half that reads pictures, not its tokenizer.
 _WAN_FILES = (
     "model_index.json",
@@ -60,12 +32,12 @@ _WAN_FILES = (
     "image_processor/preprocessor_config.json",
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
-    *_sharded("text_encoder", "model", 5),
+    *sharded("text_encoder", "model", 5),
     "tokenizer/special_tokens_map.json",
     "tokenizer/tokenizer.json",
     "tokenizer/tokenizer_config.json",
     "transformer/config.json",
-    *_sharded("transformer", "diffusion_pytorch_model", 14),
+    *sharded("transformer", "diffusion_pytorch_model", 14),
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
 )
@@ -73,7 +45,7 @@ _LTX_FILES = (
     "model_index.json",
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
-    *_sharded("text_encoder", "model", 4),
+    *sharded("text_encoder", "model", 4),
     "tokenizer/added_tokens.json",
     "tokenizer/special_tokens_map.json",
     "tokenizer/spiece.model",
@@ -82,6 +54,83 @@ _LTX_FILES = (
     "transformer/diffusion_pytorch_model.safetensors",
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
+)
+
+# Half precision; the text encoder's names as transformers writes variants. The first stage brings the filter with it.
+_IF_FILES = (
+    "model_index.json",
+    "feature_extractor/preprocessor_config.json",
+    "safety_checker/config.json",
+    "safety_checker/model.fp16.safetensors",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors.index.fp16.json",
+    "text_encoder/model.fp16-00001-of-00002.safetensors",
+    "text_encoder/model.fp16-00002-of-00002.safetensors",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/spiece.model",
+    "tokenizer/tokenizer_config.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+)
+# Without what the first stage has read already: it takes that stage's reading of the prompts.
+_IF_STAGE_FILES = (
+    "model_index.json",
+    "image_noising_scheduler/scheduler_config.json",
+    "scheduler/scheduler_config.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+)
+_IF_LICENCE = "DeepFloyd IF License"
+_X4_FILES = (
+    "model_index.json",
+    "low_res_scheduler/scheduler_config.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.fp16.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.fp16.safetensors",
+)
+# The number of shards follows from the sizes and has not been read off the Hub.
+_PRX_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/tokenizer.json",
+    "tokenizer/tokenizer_config.json",
+    "transformer/config.json",
+    *sharded("transformer", "diffusion_pytorch_model", 2),
+)
+_INSTRUCT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "merges.txt",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+)
+
+# What transformers reads of a Whisper. Names and sizes as lists of these commits print them; not fetched here.
+WHISPER_FILES = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "model.safetensors",
+    "added_tokens.json",
+    "merges.txt",
+    "normalizer.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
 )
 
 CHECKPOINTS = {
@@ -145,6 +194,106 @@ CHECKPOINTS = {
             size_bytes=25_400_000_000,
             what="LTX-Video 0.9.5, 2 billion weights: keyframes and a prompt to video",
         ),
+        Checkpoint(
+            name="whisper-turbo",
+            repo_id="openai/whisper-large-v3-turbo",
+            revision="41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
+            licence="MIT",
+            licence_url="https://huggingface.co/openai/whisper-large-v3-turbo",
+            gated=False,
+            files=WHISPER_FILES,
+            size_bytes=1_622_000_000,
+            what="Whisper large-v3 turbo: speech in 99 languages to words with times",
+        ),
+        Checkpoint(
+            name="whisper-small",
+            repo_id="openai/whisper-small",
+            revision="973afd24965f72e36ca33b3055d56a652f456b4d",
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/openai/whisper-small",
+            gated=False,
+            files=WHISPER_FILES,
+            size_bytes=972_000_000,
+            what="Whisper small: the same, smaller and less sure",
+        ),
+        Checkpoint(
+            name="densepose",
+            repo_id="LayerNorm/DensePose-TorchScript-with-hint-image",
+            revision="779f201",  # the commit that brought this file; the full hash is not printed anywhere public
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image",
+            gated=False,
+            files=("densepose_r50_fpn_dl.torchscript",),
+            size_bytes=265_000_000,
+            what="DensePose R50-FPN as TorchScript: which part of the body each pixel shows (thesis ch. 4)",
+        ),
+        Checkpoint(
+            name="if-i-xl",
+            repo_id="DeepFloyd/IF-I-XL-v1.0",
+            revision="c03d510e9b75bce9f9db5bb85148c1402ad7e694",
+            licence=_IF_LICENCE,
+            licence_url="https://huggingface.co/DeepFloyd/IF-I-XL-v1.0/blob/main/LICENSE.md",
+            gated=True,
+            files=_IF_FILES,
+            size_bytes=19_300_000_000,
+            what="DeepFloyd IF, first stage, 4.3 billion weights, with its text encoder: prompts to 64x64 pixels",
+        ),
+        Checkpoint(
+            name="if-ii-l",
+            repo_id="DeepFloyd/IF-II-L-v1.0",
+            revision="609476ce702b2d94aff7d1f944dcc54d4f972901",
+            licence=_IF_LICENCE,
+            licence_url="https://huggingface.co/DeepFloyd/IF-II-L-v1.0/blob/main/LICENSE.md",
+            gated=True,
+            files=_IF_STAGE_FILES,
+            size_bytes=2_500_000_000,
+            what="DeepFloyd IF, second stage: 64x64 to 256x256 pixels",
+        ),
+        Checkpoint(
+            name="x4-upscaler",
+            repo_id="stabilityai/stable-diffusion-x4-upscaler",
+            revision="572c99286543a273bfd17fac263db5a77be12c4c",
+            licence="CreativeML Open RAIL++-M",
+            licence_url="https://huggingface.co/stabilityai/stable-diffusion-x4-upscaler",
+            gated=False,
+            files=_X4_FILES,
+            size_bytes=1_800_000_000,
+            what="Stable Diffusion's x4 upscaler: 256x256 to 1024x1024 pixels with a prompt",
+        ),
+        Checkpoint(
+            name="prx-pixel",
+            repo_id="Photoroom/prxpixel-t2i",
+            revision="bcd5e63f072257a220c5d0ba039c97657398b1c2",
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/Photoroom/prxpixel-t2i",
+            gated=False,
+            files=_PRX_FILES,
+            size_bytes=17_500_000_000,
+            what="PRXPixel, 7 billion weights: prompts to 1024x1024 pixels, without an autoencoder",
+        ),
+        Checkpoint(
+            name="vitpose",
+            repo_id="usyd-community/vitpose-base-simple",
+            revision="a93ac0c",  # its first seven digits are what the history prints
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/usyd-community/vitpose-base-simple",
+            gated=False,
+            files=("config.json", "preprocessor_config.json", "model.safetensors"),
+            size_bytes=344_000_000,
+            what="ViTPose base: 17 joints of a person in a picture (thesis ch. 7)",
+        ),
+        Checkpoint(
+            name="instruct",
+            repo_id="Qwen/Qwen2.5-1.5B-Instruct",
+            revision="989aa7980e4cf806f80c7fef2b1adb7bc71aa306",
+            licence="Apache 2.0",
+            licence_url="https://huggingface.co/Qwen/Qwen2.5-1.5B-Instruct/blob/main/LICENSE",
+            gated=False,
+            files=_INSTRUCT_FILES,
+            size_bytes=3_100_000_000,
+            what="Qwen 2.5 Instruct, 1.5 billion weights: suggests the prompts of a zoom",
+        ),
+        *DANCE,
     )
 }
 

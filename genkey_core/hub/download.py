@@ -12,11 +12,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from genkey_core.hub.checkpoints import Checkpoint, checkpoint
 from genkey_core.hub.errors import as_sentences, corrupt, no_room
-from genkey_core.hub.server import RemoteFile, append, file_url, find_commit, patiently, remote_files, size_of
+from genkey_core.hub.server import (
+    RemoteFile,
+    append,
+    file_url,
+    find_commit,
+    known_files,
+    patiently,
+    remote_files,
+    size_of,
+)
 
 Progress = Callable[[int, int, str], None]  # bytes done, bytes in all, file under way
 
@@ -66,6 +76,17 @@ def cached_file(entry: Checkpoint, file: str) -> Path | None:
 
     path = try_to_load_from_cache(entry.repo_id, file, revision=entry.revision, cache_dir=_cache_directory())
     return Path(path) if isinstance(path, str) else None
+
+
+def having(entry: Checkpoint, candidates: Sequence[str]) -> Checkpoint:
+    """The entry with those of `candidates` that its repository has, and their size; asks the network.
+
+    For repositories that are not in the table, whose files are not known beforehand. Raises DownloadError as `fetch`.
+    """
+    with as_sentences(entry):
+        known = known_files(entry, resolve_commit(entry), list(candidates))
+    files = tuple(name for name in candidates if name in known)
+    return replace(entry, files=files, size_bytes=sum(known[name].size for name in files))
 
 
 def resolve_commit(entry: Checkpoint) -> str:

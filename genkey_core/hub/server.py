@@ -52,6 +52,14 @@ def find_commit(entry: Checkpoint) -> str:
 
 def remote_files(entry: Checkpoint, commit: str, files: list[str]) -> list[RemoteFile]:
     """Size and hash of each of `files` at `commit`; raises DownloadError where the repository lacks one."""
+    known = known_files(entry, commit, files)
+    if absent := [file for file in files if file not in known]:
+        raise missing_files(entry, absent)
+    return [known[file] for file in files]
+
+
+def known_files(entry: Checkpoint, commit: str, files: list[str]) -> dict[str, RemoteFile]:
+    """Size and hash of those of `files` that the repository has at `commit`."""
     answer = _ask(entry, "POST", f"paths-info/{commit}", data={"paths": files, "expand": False})
     try:
         known = {
@@ -62,9 +70,7 @@ def remote_files(entry: Checkpoint, commit: str, files: list[str]) -> list[Remot
         _check_hashes(file.digest for file in known.values())
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise nonsense(entry) from error
-    if absent := [file for file in files if file not in known]:
-        raise missing_files(entry, absent)
-    return [known[file] for file in files]
+    return known
 
 
 def file_url(entry: Checkpoint, file: str, commit: str) -> str:

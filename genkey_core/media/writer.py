@@ -103,7 +103,21 @@ class VideoWriter:
         check_image(image)
         if (image.shape[1], image.shape[0]) != self.size:
             raise InputError(f"image: {self.size[0]}x{self.size[1]} is needed, got {image.shape[1]}x{image.shape[0]}.")
-        frame = to_yuv420(image, self._scaler)
+        self._append(to_yuv420(image, self._scaler))
+
+    def write_420(self, planes: np.ndarray) -> None:
+        """Append one frame that is in the file's own form already: uint8 [H * 3/2 W], BT.709 in limited range.
+
+        The brightness of H rows is followed by the two planes of colour of H/2 rows of W/2 each (I420).
+        """
+        if self._container is None:
+            raise RuntimeError("VideoWriter.write_420: not open; use it inside its `with` block and before finish()")
+        width, height = self.size
+        if planes.dtype != np.uint8 or planes.shape != (height * 3 // 2, width):
+            raise InputError(f"planes: uint8 [{height * 3 // 2} {width}] is needed, got {planes.dtype} {planes.shape}.")
+        self._append(av.VideoFrame.from_ndarray(planes, format="yuv420p"))
+
+    def _append(self, frame: av.VideoFrame) -> None:
         frame.pts, frame.time_base = self.n_frames, 1 / self.rate
         self._container.mux(self._video.encode(frame))
         self.n_frames += 1

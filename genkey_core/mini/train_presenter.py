@@ -3,6 +3,8 @@
     python -m genkey_core.mini.train_presenter --out runs/presenter --minutes 100 --threads 2 [--resume]
     torchrun --nproc-per-node 2 -m genkey_core.mini.train_presenter --out runs/presenter --minutes 100 --threads 1
 
+With --start FOLDER it begins with the weights of a network of the same sizes in the place of fresh ones.
+
 The first part of the minutes is spent without the discriminator, which learns to copy and to fill; the rest with it
 (thesis section 4.3.1; the shares are ours). What it leaves is `model/`, config.json and half-precision weights.
 """
@@ -182,9 +184,12 @@ def psnr(made: np.ndarray, real: np.ndarray) -> float:
 
 
 def run(out: Path, *, minutes: float, clips: int, frames: int, batch: int, rate: float, resume: bool, seed: int = 0,
-        config=None, workers: int = 1) -> None:  # fmt: skip
-    """Everything from nothing to `out/model`. Raises InputError where `out` holds a run and `resume` is False."""
-    from genkey_core.jumpcut import networks
+        config=None, workers: int = 1, start: Path | None = None, sources: int = 2) -> None:  # fmt: skip
+    """Everything from nothing, or from the network in `start`, to `out/model`.
+
+    Raises InputError where `out` holds a run and `resume` is False, and where `start` holds no network that fits.
+    """
+    from genkey_core.jumpcut import copying, networks
     from genkey_core.jumpcut.train import FrameSet, Trainer, TrainOptions, make_accelerator
 
     config = config or networks.MINI
@@ -198,8 +203,11 @@ def run(out: Path, *, minutes: float, clips: int, frames: int, batch: int, rate:
     data = render_set(TRAIN_SEEDS[:clips], out / "frames", workers=workers, **size)
     seen = [render_clip(seed, frames=4, size=config.size, cells=config.cells) for seed in VALIDATION_SEEDS[:10]]
     held_out = FrameSet(*(np.stack(column) for column in zip(*seen, strict=True)))
-    options = TrainOptions(batch=batch, rate=rate, seed=seed)
-    session = Run(Trainer(networks.build(config, seed=seed), options, accelerator), Budget(minutes), file)
+    options = TrainOptions(batch=batch, rate=rate, seed=seed, sources=sources)
+    fresh = networks.build(config, seed=seed)
+    if start is not None:
+        copying.take_over(fresh, networks.load(start))
+    session = Run(Trainer(fresh, options, accelerator), Budget(minutes), file)
     if file.exists():
         session.resume()
     train(session, data, held_out, out)
@@ -222,10 +230,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--minutes", type=float, default=100.0, help="planned training time, over all sessions (100)")
     command.add_argument("--clips", type=int, default=2400, help="people rendered to train on (2400)")
     command.add_argument("--frames", type=int, default=6, help="poses of each (6)")
+    command.add_argument("--sources", type=int, default=2, help="most pictures a target is made from (2)")
     command.add_argument("--batch", type=int, default=3, help="targets per step and process (3)")
     command.add_argument("--rate", type=float, default=2e-3, help="peak learning rate (0.002)")
     command.add_argument("--seed", type=int, default=0, help="weights and order of the samples (0)")
     command.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves the choice to torch")
+    command.add_argument("--start", type=Path, help="folder of a network to begin with instead of fresh weights")
     command.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     return command
 
@@ -240,10 +250,12 @@ def main(arguments: list[str] | None = None) -> None:
         checks.number(chosen.minutes, "minutes", low=0.001)
         checks.integer(chosen.clips, "clips", low=int(os.environ.get("WORLD_SIZE", "1")), high=len(TRAIN_SEEDS))
         checks.integer(chosen.frames, "frames", low=3, high=100)
+        checks.integer(chosen.sources, "sources", low=2, high=chosen.frames - 1)
         if checks.integer(chosen.threads, "threads", low=0, high=1024):
             torch.set_num_threads(chosen.threads)
         run(chosen.out, minutes=chosen.minutes, clips=chosen.clips, frames=chosen.frames, batch=chosen.batch,
-            rate=chosen.rate, resume=chosen.resume, seed=chosen.seed, workers=chosen.threads or runtime.cpu_count())  # fmt: skip
+            rate=chosen.rate, resume=chosen.resume, seed=chosen.seed, workers=chosen.threads or runtime.cpu_count(),
+            start=chosen.start, sources=chosen.sources)  # fmt: skip
     except InputError as mistake:
         sys.exit(f"error: {mistake}")
     finally:
