@@ -1,12 +1,7 @@
 """The backward fine-tuning: what it trains, that it learns, resumes, and scales over processes (thesis Alg. 1)."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +11,7 @@ pytest.importorskip("accelerate")
 
 import numpy as np  # noqa: E402
 from tiny_svd import N_FRAMES, tiny_pipeline, tiny_unet  # noqa: E402
+from two_processes import run_two  # noqa: E402
 
 from genkey_core import InputError  # noqa: E402
 from genkey_core.inbetween.clips import LatentClips, clips_from_folder, encode_clips  # noqa: E402
@@ -24,7 +20,6 @@ from genkey_core.inbetween.finetune import BackwardNetwork, FinetuneOptions, fin
 from genkey_core.inbetween.finetune_command import main, parser  # noqa: E402
 from genkey_core.inbetween.svd import StableVideo  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 QUICK = FinetuneOptions(steps=4, batch=2, learning_rate=1e-3, seed=5)
 
 
@@ -211,31 +206,10 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(clips, tmp_pat
     tiny_pipeline().save_pretrained(tmp_path / "model")
     cache = clips.save(tmp_path / "clips.safetensors")
     one = losses(tiny_unet(), clips, options=replace(QUICK, steps=2, batch=4), folder=tmp_path / "one")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     places = [f"--model={tmp_path / 'model'}", f"--clips={cache}", f"--out={tmp_path / 'two'}", "--cpu"]
     numbers = ["--batch=2", "--steps=2", f"--seed={QUICK.seed}", f"--learning-rate={QUICK.learning_rate}"]
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    shared = {**os.environ, **world, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "genkey_core.inbetween.finetune", *places, *numbers],
-            env={**shared, "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for rank in ("0", "1")
-    ]
-    try:
-        answers = [process.communicate(timeout=400) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert all(process.returncode == 0 for process in processes), answers
-    two = [float(loss) for loss in re.findall(r"loss ([\d.]+)", answers[0][0])]
+    printed = run_two("-m", "genkey_core.inbetween.finetune", *places, *numbers, ACCELERATE_USE_CPU="true")
+    two = [float(loss) for loss in re.findall(r"loss ([\d.]+)", printed[0])]
     assert two == pytest.approx(one, abs=2e-5)
     ends = [load_delta(tmp_path / run / "backward.safetensors").tensors for run in ("one", "two")]
     assert all(torch.allclose(ends[0][n].float(), ends[1][n].float(), atol=1e-5) for n in ends[0])

@@ -48,12 +48,15 @@ def clip_of(model, start, end, **asked) -> np.ndarray:
     return list(run(model, start, end, **asked))[-1]
 
 
-def running() -> int:
-    return sum(thread.name == "genkey-work" for thread in threading.enumerate())
+@pytest.fixture
+def running():
+    """How many threads of work there are that were not there before the test: `running()`."""
+    before = set(threading.enumerate())
+    return lambda: sum(t.name == "genkey-work" and t not in before for t in threading.enumerate())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_keyframes_in_one_clip_out_with_a_preview_per_step(models, keyframes, kind):
+def test_two_keyframes_in_one_clip_out_with_a_preview_per_step(models, keyframes, kind, running):
     *told, clip = run(models[kind], *keyframes, steps=3)
     assert clip.shape == (FRAMES, SIZE[1], SIZE[0], 3)
     assert clip.dtype == np.uint8
@@ -133,7 +136,7 @@ def test_the_preview_shows_the_keyframe_it_was_fitted_on(models, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_closing_early_stops_the_model_and_its_thread(models, keyframes, kind, monkeypatch):
+def test_closing_early_stops_the_model_and_its_thread(models, keyframes, kind, monkeypatch, running):
     model, calls = models[kind], []
     forward = model.pipe.transformer.forward
     monkeypatch.setattr(model.pipe.transformer, "forward", lambda *a, **k: (calls.append(1), forward(*a, **k))[1])
@@ -148,7 +151,9 @@ def test_closing_early_stops_the_model_and_its_thread(models, keyframes, kind, m
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_exception_inside_the_pipeline_surfaces_and_leaves_the_model_usable(models, keyframes, kind, monkeypatch):
+def test_an_exception_inside_the_pipeline_surfaces_and_leaves_the_model_usable(
+    models, keyframes, kind, monkeypatch, running
+):
     model = models[kind]
     before = clip_of(model, *keyframes)
     with monkeypatch.context() as patch:

@@ -10,7 +10,7 @@ pytest.importorskip("diffusers")
 
 from genkey_core.mini import image_model, train_image  # noqa: E402
 from genkey_core.mini.scale_world import make_scene  # noqa: E402
-from genkey_core.mini.train_loop import Session  # noqa: E402
+from genkey_core.mini.train_loop import Budget, Session  # noqa: E402
 
 TINY_UNET = {
     "sample_size": 16,
@@ -169,17 +169,22 @@ def test_training_lowers_the_error(tmp_path, tiny, scenes):
 
 
 def test_training_resumes_where_it_stopped(tmp_path, tiny, scenes, monkeypatch):
+    """Time is counted as one second a step: three steps with a preview after the second, then two more."""
+
+    def tick(budget):
+        budget.spent_s, budget.step = budget.spent_s + 1.0, budget.step + 1
+
     previews = []
+    monkeypatch.setattr(Budget, "tick", tick)
     monkeypatch.setattr(train_image, "PREVIEW_EVERY_S", 2.0)
     monkeypatch.setattr(train_image, "contact_sheet", lambda pipeline, file, steps: previews.append(file.name))
     settings = {"batch": 2, "rate": 1e-3}
     train_image.train(tiny, scenes, tmp_path, minutes=0.05, resume=False, **settings)
-    steps = torch.load(tmp_path / "image.pt", weights_only=True)["step"]
-    assert steps >= 2
+    assert torch.load(tmp_path / "image.pt", weights_only=True)["step"] == 3
     assert len(previews) == 1
     train_image.train(tiny, scenes, tmp_path, minutes=0.08, resume=True, **settings)
     kept = torch.load(tmp_path / "image.pt", weights_only=True)
-    assert kept["step"] > steps
+    assert kept["step"] == 5
     assert torch.equal(tiny.unet.conv_in.weight, kept["averaged"]["unet.conv_in.weight"])
 
 

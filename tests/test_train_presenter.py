@@ -1,11 +1,6 @@
 """Training the cut-hiding network: batches, masking, learning, the adversary, resuming, and the command."""
 
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from tiny_jumpcut import TINY, clips  # noqa: E402
+from two_processes import run_two  # noqa: E402
 
 from genkey_core.checks import InputError  # noqa: E402
 from genkey_core.jumpcut import networks  # noqa: E402
@@ -28,7 +24,6 @@ from genkey_core.jumpcut.train import (  # noqa: E402
 from genkey_core.mini import train_presenter  # noqa: E402
 from genkey_core.mini.train_loop import Budget  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 PLAIN = TrainOptions(batch=2, precision="no")
 
 
@@ -271,22 +266,7 @@ torch.distributed.destroy_process_group()
 
 @pytest.mark.slow
 def test_two_processes_keep_the_same_weights(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TWO_PROCESSES, str(tmp_path)],
-            cwd=ROOT, env={**os.environ, **shared, "RANK": number, "LOCAL_RANK": number},
-        )
-        for number in ("0", "1")
-    ]  # fmt: skip
-    try:
-        assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
+    run_two("-c", TWO_PROCESSES, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{number}.pt", weights_only=True) for number in (0, 1))
     assert torch.equal(first, second)
     assert networks.load(tmp_path / "model").config == TINY

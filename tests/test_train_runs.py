@@ -1,11 +1,6 @@
 """Runs of the mini training: resuming, being cut off, several processes, and mistakes on the command line."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +9,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from tiny_mini import tiny_mini  # noqa: E402
+from two_processes import run_two  # noqa: E402
 
 from genkey_core.mini import train_data, train_loop, train_video, video_model  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -159,20 +153,6 @@ distributed.destroy_process_group()
 
 @pytest.mark.slow
 def test_two_processes_keep_the_same_weights(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TWO_PROCESSES, str(tmp_path)], cwd=ROOT, env={**os.environ, **world, "RANK": number}
-        )
-        for number in ("0", "1")
-    ]
-    try:
-        assert [process.wait(timeout=200) for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
+    run_two("-c", TWO_PROCESSES, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{number}.pt", weights_only=True) for number in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)

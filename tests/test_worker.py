@@ -8,17 +8,20 @@ import pytest
 from genkey_core.worker import Stopped, streamed
 
 
-def workers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "genkey-work"]
+@pytest.fixture
+def workers():
+    """Threads of work that were not there before the test: `workers()`."""
+    before = set(threading.enumerate())
+    return lambda: [t for t in threading.enumerate() if t.name == "genkey-work" and t not in before]
 
 
-def test_what_the_work_says_comes_out_in_order():
+def test_what_the_work_says_comes_out_in_order(workers):
     assert list(streamed(lambda say: [say(i) for i in range(50)])) == list(range(50))
     assert list(streamed(lambda say: None)) == []
     assert workers() == []
 
 
-def test_an_exception_of_the_work_is_raised_after_what_it_said_before():
+def test_an_exception_of_the_work_is_raised_after_what_it_said_before(workers):
     def work(say):
         say(1)
         raise KeyError("planted")
@@ -41,7 +44,7 @@ def test_even_a_system_exit_of_the_work_does_not_leave_the_reader_waiting():
         list(streamed(work))
 
 
-def test_closing_stops_the_work_at_its_next_word_and_joins_its_thread():
+def test_closing_stops_the_work_at_its_next_word_and_joins_its_thread(workers):
     said, cleaned = [], []
 
     def work(say):
@@ -60,7 +63,7 @@ def test_closing_stops_the_work_at_its_next_word_and_joins_its_thread():
     assert len(said) < 10, "the work waits for its reader"
 
 
-def test_work_that_says_nothing_can_look_whether_it_is_cancelled():
+def test_work_that_says_nothing_can_look_whether_it_is_cancelled(workers):
     stopped = []
 
     def work(say):
@@ -80,7 +83,7 @@ def test_work_that_says_nothing_can_look_whether_it_is_cancelled():
     assert workers() == []
 
 
-def test_a_generator_that_is_dropped_stops_its_work():
+def test_a_generator_that_is_dropped_stops_its_work(workers):
     items = streamed(lambda say: [say(i) for i in range(1000)])
     next(items)
     del items
