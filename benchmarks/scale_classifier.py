@@ -1,6 +1,7 @@
 """A small network that says what a picture of the scale world shows: the judge of faithfulness in `zoom_ablation.py`.
 
-It is trained on rendered scenes alone, never on generated ones, and kept with its accuracy on scenes that no training saw.
+It is trained on rendered scenes alone, three in four with the next one in their middle, never on generated ones, and kept with
+its accuracy on scenes that no training saw.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from benchmarks.variants_report import interval
 from genkey_core import runtime
 from genkey_core.media import save_tensors, to_float
 from genkey_core.mini.scale_captions import COLOURS, KINDS
+from genkey_core.mini.scale_set import SceneSet, render
 from genkey_core.mini.scale_styles import STYLES
 from genkey_core.mini.scale_world import PALETTE, TRAIN_SEEDS, VALIDATION_SEEDS
-from genkey_core.mini.train_image import SceneSet, render
 
 TRAIN, HELD_OUT = TRAIN_SEEDS[:6000], VALIDATION_SEEDS[2000:3000]
 EPOCHS, BATCH, RATE = 10, 50, 2e-3
@@ -106,7 +107,8 @@ def train(scenes: SceneSet, *, epochs: int = EPOCHS, seed: int = 0) -> Judge:
     for _ in range(epochs):
         order = rng.permutation(len(scenes))
         for rows in np.array_split(order, max(1, len(scenes) // BATCH)):
-            scores = judge.train()(_worn(to_float(scenes.images[rows]), rng))
+            pictures = np.stack([scenes.seen(row, rng) for row in rows])
+            scores = judge.train()(_worn(to_float(pictures), rng))
             wanted = labels[torch.from_numpy(rows)].T
             loss = sum(
                 functional.cross_entropy(s, w, label_smoothing=0.05) for s, w in zip(scores, wanted, strict=True)
@@ -130,7 +132,9 @@ def kept(folder: Path, *, train_seeds: range = TRAIN, held_out: range = HELD_OUT
         save_tensors(judge.state_dict(), file)
     judge.load_state_dict(load_file(file))
     scenes = render(held_out, folder / "scenes")
-    right = ask(judge, scenes.images).right(words_of(scenes)).astype(float)
+    rng = runtime.numpy_generator(1)
+    seen = np.stack([scenes.seen(row, rng) for row in range(len(scenes))])
+    right = ask(judge, seen).right(words_of(scenes)).astype(float)
     said = [f"{100 * column.mean():.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
             for column in right.T for low, high in [interval(column)]]  # fmt: skip
     return judge, f"{said[0]} (its kind) and {said[1]} (kind, colour and style) on {len(scenes)} held-out scenes"

@@ -28,6 +28,7 @@ from genkey_core.checks import InputError, integer
 from genkey_core.media import to_float, to_uint8
 from genkey_core.mini import scale_captions
 from genkey_core.mini.scale_captions import CITY, COLOURS, NATURE
+from genkey_core.mini.scale_nesting import nested
 from genkey_core.mini.scale_styles import STYLE_SHARES, STYLES
 from genkey_core.mini.scale_world import VALIDATION_SEEDS, make_scene
 from genkey_core.zoom.baselines import NetworkBaselines, progressive_outpainting, progressive_super_resolution
@@ -35,7 +36,6 @@ from genkey_core.zoom.engines import MINI_FOLDER, MINI_GUIDANCE
 from genkey_core.zoom.pixel_loading import read_if
 from genkey_core.zoom.pixel_models import PixelModel
 from genkey_core.zoom.sampling import VARIANTS, SamplingOptions, sample
-from genkey_core.zoom.stack import render_images
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "zoom_ablation.md"
 WORK = Path(__file__).resolve().parents[1] / "runs" / "zoom_ablation"
@@ -159,10 +159,13 @@ def true_scenes(stack: Stack, size: int) -> Made:
     return Made(levels, levels)
 
 
-def composited(made: Made, p: int) -> Made:
-    """The same with every next level laid into the middle, as a stack shows it: what the judge loses by that alone."""
-    levels = to_uint8(render_images(to_float(made.levels), p).clamp(-1, 1))
-    return Made(levels, made.drawn)
+def nested_scenes(made: Made, p: int) -> Made:
+    """The same, each with the next one in its middle: a stack of the world as the model has seen it."""
+    levels = [made.levels[-1]]
+    for outer in made.levels[-2::-1]:
+        levels.append(nested(outer, levels[-1], p))
+    levels = np.stack(levels[::-1])
+    return Made(levels, levels)
 
 
 def record(stack: Stack, method: str, made: Made, judge: scale_classifier.Judge) -> dict:
@@ -233,7 +236,7 @@ def records_of(
         if None in found.values():
             continue
         true = true_scenes(stack, found["joint"].levels.shape[1])
-        found |= {"true": true, "true_composited": composited(true, stack.p)}
+        found |= {"true": true, "true_nested": nested_scenes(true, stack.p)}
         records += [record(stack, method, made, judge) for method, made in found.items()]
         pictures |= {(stack.seed, method): made.levels for method, made in found.items()}
     if not records:

@@ -18,13 +18,13 @@ from benchmarks.variants_report import interval, table
 from genkey_core.zoom.sampling import VARIANTS
 
 BEST, FREE = "joint", "independent"
-ORDER = (*VARIANTS, "outpainting", "super_resolution", "true", "true_composited")
+ORDER = (*VARIANTS, "outpainting", "super_resolution", "true", "true_nested")
 LEGEND = {
     **VARIANTS,
     "outpainting": "from the closest level outwards, what lies around it painted by the same network",
     "super_resolution": "from the widest level inwards, its middle enlarged by the same network",
     "true": "scenes of the world for the same words, each by itself",
-    "true_composited": "the same with the next level laid into the middle of each: what the judge loses by that alone",
+    "true_nested": "the same, each with the next one in its middle: such scenes are three in four of those the model has seen",
 }
 MEASURES = {  # key -> heading, factor, format
     "shown_db": ("shown, dB", 1.0, "{:.1f}"),
@@ -174,7 +174,7 @@ def reasons(t: Table, alike: Table | None) -> list[str]:
         f"{last:.0f} %. A closer level shares its coarse bands with all wider views, and these were asked for something else: "
         f"even the world's own scenes for the same words agree at {t.of('true', 'shown_db').mean():.1f} dB only, where one "
         "level should be the middle of the other. This is the failure of section 6.4, prompts whose pictures do not fit into one "
-        f"another. The judge itself loses {kinds['true'] - kinds['true_composited']:.0f} points by a next level in the middle."
+        f"another. The judge itself loses {kinds['true'] - kinds['true_nested']:.0f} points by a next level in the middle."
     )
     if t.less("iterative", BEST, "kind")[1] > 0 and t.less("iterative", BEST, "seam")[1] > 0:
         lines[-1] += (
@@ -212,7 +212,7 @@ def page(t: Table, facts: Facts, sheet: str, alike: Table | None = None) -> str:
     rows = {m: [cell(t.of(m, key), key) for key in MEASURES] for m in t.methods}
     differences = {
         m: [_said(t.less(m, BEST, key), factor, form.replace(":", ":+"), "") for key, (_, factor, form) in MEASURES.items()]
-        for m in t.methods if m in LEGEND and m not in (BEST, "true", "true_composited")
+        for m in t.methods if m in LEGEND and m not in (BEST, "true", "true_nested")
     }  # fmt: skip
     headings = [heading for heading, *_ in MEASURES.values()]
     lines = [
@@ -262,7 +262,7 @@ def page(t: Table, facts: Facts, sheet: str, alike: Table | None = None) -> str:
 def contact_sheet(pictures: dict[tuple[int, str], np.ndarray], stacks: dict, methods: Sequence[str]) -> Image.Image:
     """A row per method, the levels of a few stacks beside one another."""
     seeds = sorted({seed for seed, _ in pictures})[:SHEET_STACKS]
-    rows = [m for m in methods if m != "true_composited"]
+    rows = [m for m in methods if m != "true_nested"]
     n, margin, head, gap = len(pictures[seeds[0], BEST]), 110, 16, 8
     width = margin + len(seeds) * (n * SHEET_SIDE + gap)
     sheet = Image.new("RGB", (width, head + len(rows) * SHEET_SIDE), "white")

@@ -10,7 +10,7 @@ from tiny_pixel import save_if
 from benchmarks import scale_classifier, zoom_ablation, zoom_ablation_report, zoom_scores
 from genkey_core.media import to_uint8
 from genkey_core.mini.scale_captions import COLOURS, KINDS
-from genkey_core.mini.train_image import SceneSet, render
+from genkey_core.mini.scale_set import SceneSet, render
 from genkey_core.runtime import torch_generator
 from genkey_core.zoom.blend import expand
 from genkey_core.zoom.sampling import VARIANTS
@@ -190,7 +190,7 @@ def test_the_orderings_do_not_hold_where_the_contrary_was_planted():
 def test_reasons_are_given_where_the_figures_give_them():
     def said(*, alike=None, **better):
         records = planted(**better)
-        records += [{**r, "method": m} for r in records if r["method"] == "joint" for m in ("true", "true_composited")]
+        records += [{**r, "method": m} for r in records if r["method"] == "joint" for m in ("true", "true_nested")]
         return zoom_ablation_report.reasons(zoom_ablation_report.Table(records), alike)
 
     assert said(iterative={"drawn_db": -5.0}, naive_blend={"drawn_db": -5.0}) == []

@@ -3,8 +3,9 @@
     python -m genkey_core.mini.train_image --out runs/zoom --minutes 90 --threads 2 [--resume]
     torchrun --nproc-per-node 2 -m genkey_core.mini.train_image --out runs/zoom --minutes 90 --threads 1 [--resume]
 
-The denoiser and the text encoder learn together, on scenes of the scale world with a new caption at each sight; the
-caption is left out in one of ten for guidance. What it leaves is `model/`, a folder that IF's pipeline loads.
+The denoiser and the text encoder learn together, on scenes of the scale world, three in four with the next one in their
+middle, and with a new caption at each sight; the caption is left out in one of ten for guidance. What it leaves is
+`model/`, a folder that IF's pipeline loads.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from genkey_core.checks import InputError, shown
 from genkey_core.media import to_float
 from genkey_core.mini import image_model, scale_captions
 from genkey_core.mini.scale_captions import COLOURS, KINDS
-from genkey_core.mini.scale_styles import STYLES
+from genkey_core.mini.scale_set import SceneSet, render
 from genkey_core.mini.scale_world import TRAIN_SEEDS, VALIDATION_SEEDS, make_scene
 from genkey_core.mini.train_loop import Log, Session, rank, world
 
@@ -32,69 +32,19 @@ if TYPE_CHECKING:
     import torch
     from diffusers import DDPMScheduler, IFPipeline
 
-SHARD = 250  # scenes in a file
 DROP = 0.1
 SNR_CAP = 10.0  # signal-to-noise ratios above it count as if they were this (after arXiv:2303.09556)
 VARIANCE_WEIGHT = 0.01
 PREVIEW_EVERY_S = 600.0
-# Scenes without an up and a down are also turned by quarters; all are mirrored.
-TURNABLE = ("galaxy", "continent", "island", "forest", "veins", "cells", "nucleus", "city", "district",
-            "circuit board", "chip", "transistors")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class SceneSet:
-    """Rendered scenes: `images` uint8 [N S S 3]; `labels` int16 [N 3], the places of kind, its colour and style."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def words(self, row: int) -> tuple[str, str, str]:
-        """Kind, colour and style of a scene."""
-        kind, colour, style = self.labels[row]
-        return KINDS[kind], COLOURS[KINDS[kind]][colour], STYLES[style]
-
-
-def render(seeds: range, folder: Path | None = None, *, size: int = image_model.SIZE) -> SceneSet:
-    """The scenes of `seeds`; read from and added to `folder` where one is given, SHARD of them to a file."""
-    parts = []
-    for start in range(seeds.start, seeds.stop, SHARD):
-        shard = range(start, min(start + SHARD, seeds.stop))
-        path = None if folder is None else folder / f"scenes-{start}-{len(shard)}-{size}.npz"
-        if path is not None and path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                parts.append((kept["images"], kept["labels"]))
-            continue
-        parts.append(_render_shard(shard, size))
-        if path is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part.npz")
-            np.savez(part, images=parts[-1][0], labels=parts[-1][1])
-            part.replace(path)
-    return SceneSet(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _render_shard(seeds: range, size: int) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = np.empty((len(seeds), size, size, 3), np.uint8), np.empty((len(seeds), 3), np.int16)
-    for row, seed in enumerate(seeds):
-        scene = make_scene(seed, size=size)
-        images[row] = scene.image
-        labels[row] = KINDS.index(scene.kind), COLOURS[scene.kind].index(scene.colour), STYLES.index(scene.style)
-    return images, labels
 
 
 def draw_batch(scenes: SceneSet, rng: np.random.Generator, batch: int) -> tuple[torch.Tensor, list[str]]:
-    """Pictures float [B 3 S S], mirrored and turned where that may be, and a caption for each, "" one time in ten."""
+    """Pictures float [B 3 S S] as `SceneSet.seen` shows them or mirrored; a caption for each, "" one time in ten."""
     images, prompts = [], []
     for row in rng.integers(len(scenes), size=batch):
-        image, (kind, colour, style) = scenes.images[row], scenes.words(row)
-        if kind in TURNABLE:
-            image = np.rot90(image, rng.integers(4))
+        image = scenes.seen(row, rng)
         images.append(image[:, ::-1] if rng.random() < 0.5 else image)
-        said = scale_captions.caption(kind, colour, style, rng)
+        said = scale_captions.caption(*scenes.words(row), rng)
         prompts.append("" if rng.random() < DROP else said)
     return to_float(np.stack(images)), prompts
 
