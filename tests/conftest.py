@@ -1,16 +1,28 @@
 """Shared fixtures: where the optional real media lies, and seeded randomness."""
 
+import random
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Properties are judged by what comes out, never by how long a busy machine took over one example.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Properties are judged by what comes out, never by how long a busy machine took over one example, and every run judges
+# the same examples.
+settings.register_profile("untimed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Whatever a test or its fixtures draw without a seed is the same in every run, and whichever tests ran before."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from media_samples import counted, write_video
 from genkey_core import InputError, media, recipe
 from genkey_core.jumpcut.cutlist import Row
 from genkey_core.jumpcut.edit import result_frames
-from genkey_core.jumpcut.estimate import analysis_cost, cut_cost
+from genkey_core.jumpcut.estimate import Speed, analysis_cost, cut_cost
 from genkey_core.jumpcut.job import Result, Step, judge, make
 from genkey_core.jumpcut.planning import plan
 from genkey_core.jumpcut.settings import PRESETS, Choice, Settings
@@ -153,7 +153,9 @@ def test_wrong_rows_and_settings_are_sentences(talk, make_plan, says):
     assert len(str(error.value)) < 300
 
 
-def test_costs_are_known_beforehand_and_grow_with_the_work(talk):
+def test_costs_are_known_beforehand_and_grow_with_the_work(talk, monkeypatch):
+    known = Speed(read=0.01, write=0.02, follow=0.005, made=0.5, begin=0.05)
+    monkeypatch.setattr("genkey_core.jumpcut.estimate.measured_speed", lambda: known)
     small = cut_cost(plan(talk.survey, [Row(1.2, 2.4, "range")]))
     more = cut_cost(plan(talk.survey, [Row(t, t + 0.2, "range") for t in (0.5, 1.5, 2.5)]))
     assert 0 < small.seconds < more.seconds

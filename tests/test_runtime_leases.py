@@ -279,7 +279,7 @@ def test_the_real_package_leases_forks_and_reports_at_launch(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=1200,
             check=False,
         )
     finally:
