@@ -14,7 +14,7 @@ from .dance_state import CONTROLS, EMPTY, PICTURES, VIDEOS
 from .dance_view import GUIDE
 from .dance_wishes import keyframe_row
 from .inbetween_view import waiting_line
-from .jobs import HEAVY, heavy_jobs
+from .jobs import HEAVY, after, heavy_jobs
 
 TITLE = "Animal dance"
 INTRO = (
@@ -87,10 +87,10 @@ def _job_controls() -> dict[str, gr.components.Component]:
 def _result_view() -> dict[str, gr.components.Component]:
     """What a job shows while it runs and what it leaves; empty boxes are not shown."""
     status = gr.HTML(GUIDE, elem_id="dance-status")
-    solution = gr.Radio([("1: the best", 1)], value=1, label="Dance that Run makes", elem_id="dance-solution")
-    solutions = gr.HTML("", visible=False, elem_id="dance-solutions")
     video = gr.Video(label="Dance", interactive=False, visible=False, elem_id="dance-video")
     facts = gr.HTML("", visible=False, elem_id="dance-facts")
+    solution = gr.Radio([("1: the best", 1)], value=1, label="Dance that Run makes", elem_id="dance-solution")
+    solutions = gr.HTML("", visible=False, elem_id="dance-solutions")
     timeline = gr.Image(
         label="Keyframe timeline", type="filepath", interactive=False, visible=False, elem_id="dance-timeline"
     )
@@ -178,12 +178,18 @@ def _wire_example(session, figures, source: dict, beats: dict, pattern: dict, co
         [session, beats["start_s"], beats["end_s"]],
         [beats["song"], beats["first"], beats["meter"]],
     )
-    loaded = source["example"].click(handlers.example, None, filled, concurrency_limit=2, api_visibility="private")
+    cost = described[2][0]
+    loaded = (
+        source["example"]
+        .click(handlers.loading, None, cost, queue=False, **QUIET)
+        .then(handlers.example, None, filled, concurrency_limit=2, **QUIET)
+    )
     opened = pattern["project"].upload(
         handlers.open_project, [session, pattern["project"]], [session, pattern["project"], *controls], **QUIET
     )
     for event in (loaded, opened):
         event.then(*seen, **LATEST).then(*described, **LATEST)
+    loaded.failure(*described, **LATEST)
 
 
 def _wire_jobs(job: dict, result: dict, shown: list, others: list) -> None:
@@ -205,7 +211,7 @@ def _wire_jobs(job: dict, result: dict, shown: list, others: list) -> None:
             show_progress_on=status,
             api_visibility="private",
         )
-        event.then(jobs.finish, shown, [status, *buttons], queue=False, **QUIET)
+        after(event, jobs.finish, shown, [status, *buttons], queue=False, **QUIET)
         running.append(event)
     job["cancel"].click(jobs.cancel, None, [job["cancel"], status, gone], queue=False, **QUIET)
     gone.change(None, cancels=running)

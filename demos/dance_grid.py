@@ -18,7 +18,7 @@ from . import dance_state as state
 from . import dance_view as view
 from . import dance_work as work
 from .inbetween_view import refused_line, waiting_line
-from .jobs import HEAVY, as_text, heavy_jobs, says_mistakes
+from .jobs import HEAVY, after, as_text, heavy_jobs, says_mistakes
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 _BARE = GridOptions()
@@ -74,7 +74,7 @@ def wire_grid(session, grid: dict, source: dict, running: tuple, described: tupl
             api_visibility="private",
         )
     )
-    begun.then(jobs.finish, shown, [status, *buttons], queue=False, **QUIET).then(*described, **QUIET)
+    after(begun, jobs.finish, shown, [status, *buttons], queue=False, **QUIET).then(*described, **QUIET)
     return [begun]
 
 

@@ -20,6 +20,7 @@ from .inbetween_view import refused_line, waiting_line
 from .jobs import as_text, says_mistakes
 
 WAITING = "Drop keyframes and a song, or take the example, to see what a dance will cost."
+LOADING = "Listening to the song and looking at the dancer: some seconds, the first time more."
 BEAT_EDITS = ("halve", "double", "earlier", "later")
 NUDGE_S = 0.02
 
@@ -214,6 +215,11 @@ def describe(request: gr.Request, session: dict | None, figures: dict | None, *c
         return refused_line(str(error)), wishes, gr.skip(), off, off
     on = gr.Button(interactive=not work.SESSIONS.busy(request.session_hash))
     return line, wishes, steps, on, on
+
+
+def loading():
+    """What the cost line says while the example is read."""
+    return waiting_line(LOADING)
 
 
 @says_mistakes

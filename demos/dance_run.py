@@ -15,7 +15,7 @@ from . import dance_work as work
 from .dance_handlers import describe
 from .dance_work import DROPPED, FAILED
 from .inbetween_view import waiting_line
-from .jobs import says_mistakes, sweep
+from .jobs import cancelled_words, says_mistakes, sweep
 
 _jobs = work.SESSIONS
 
@@ -50,9 +50,11 @@ def find(request: gr.Request, session: dict | None, figures: dict | None, *contr
                 elif item.elapsed_s - shown_s > work.PREVIEW_EVERY_S:
                     shown_s = item.elapsed_s
                     yield view.progress(item), gr.skip(), gr.skip()
-    except Exception:
-        yield waiting_line(FAILED), gr.skip(), gr.skip()
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), gr.skip(), gr.skip()
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 
@@ -77,9 +79,11 @@ def run(request: gr.Request, session: dict | None, figures: dict | None, *contro
                 yield _shown(item)
             else:
                 yield view.progress(item), *stay
-    except Exception:
-        yield waiting_line(FAILED), *stay
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), *stay
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 

@@ -13,7 +13,7 @@ from .inbetween_api import build_api
 from .inbetween_engine import engine_controls
 from .inbetween_state import CONTROLS, EMPTY_STRIP
 from .inbetween_view import GUIDE, waiting_line
-from .jobs import HEAVY, heavy_jobs
+from .jobs import HEAVY, after, heavy_jobs
 from .web_components import curve_editor, keyframe_strip, web_text
 
 TITLE = "Inbetween"
@@ -241,7 +241,7 @@ def _wire_job(job: dict, compare: gr.Button, result: dict, page_state: list[gr.c
             show_progress_on=result["status"],
             api_visibility="private",
         )
-        event.then(handlers.finish, page_state, [job["run"], job["cancel"], result["status"]], queue=False, **QUIET)
+        after(event, handlers.finish, page_state, [job["run"], job["cancel"], result["status"]], queue=False, **QUIET)
         running.append(event)
     job["cancel"].click(handlers.cancel, None, [job["cancel"], result["status"], dropped], queue=False, **QUIET)
     dropped.change(None, cancels=running)

@@ -15,7 +15,7 @@ from genkey_core.inbetween.settings import MIN_KEYFRAMES, Settings
 from genkey_core.timing import Easing
 
 from .inbetween_state import EMPTY_STRIP, added, checked_strip, keyframes_of, settings_of
-from .jobs import SessionJobs, as_text, limits, says_mistakes, sweep
+from .jobs import SessionJobs, as_text, cancelled_words, limits, says_mistakes, sweep
 from .web_components import web_text
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples" / "inbetween"
@@ -51,12 +51,16 @@ def add_files(uploads: list[str] | None, files: dict, strip: dict):
     """New images join the strip; an MP4 made here restores its settings. A bad file is named, the good ones stay."""
     settings, images = None, []
     for path in uploads or []:
-        if Path(path).suffix.lower() == ".mp4":
+        if Path(path).suffix.lower() != ".mp4":
+            images.append(path)
+            continue
+        try:
             made = recipe.read(path, method="inbetween")
             settings = Settings.from_dict(made["settings"])
-            _say_restored(Path(path).name, made, files)
-        else:
-            images.append(path)
+        except InputError as error:
+            gr.Warning(as_text(str(error)), duration=None)
+            continue
+        _say_restored(Path(path).name, made, files)
     return added(images, files, checked_strip(strip), settings)
 
 
@@ -175,9 +179,11 @@ def _work(request: gr.Request, make, files: dict, strip: dict, rest: tuple):
                 yield progress(item.step), *[gr.skip()] * 5
                 continue
             yield shown(item.result)
-    except Exception:
-        yield waiting_line(FAILED), *[gr.skip()] * 5
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), *[gr.skip()] * 5
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 

@@ -164,6 +164,23 @@ class SessionJobs:
             return None
 
 
+def cancelled_words(job: SessionJob, error: Exception) -> str | None:
+    """What is said of a job that its visitor stopped before it had anything to show, which is no mistake; else None."""
+    if not (job.cancelled.is_set() and isinstance(error, InputError)):
+        return None
+    return f"{str(error)[:1].upper()}{str(error)[1:]}"
+
+
+def after(event, handler, inputs, outputs, **options):
+    """Call `handler` once when the event has ended, however it did; returns what the next step is chained to.
+
+    Gradio's `then` promises that alone, but its page calls it only after success and after a cancelled job (6.31).
+    """
+    ended = event.then(handler, inputs, outputs, **options)
+    event.failure(handler, inputs, outputs, **options)
+    return ended
+
+
 def says_mistakes(handler):
     """Turn a user's mistake into a sentence on the page and over HTTP; anything else into an apology, with a log entry."""
     if inspect.isgeneratorfunction(handler):

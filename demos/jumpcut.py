@@ -10,7 +10,7 @@ from . import jumpcut_fit as fitting
 from . import jumpcut_handlers as handlers
 from . import jumpcut_words as spoken
 from .inbetween_view import waiting_line
-from .jobs import HEAVY, heavy_jobs
+from .jobs import HEAVY, after, heavy_jobs
 from .jumpcut_api import build_api
 from .jumpcut_fit import engine_controls
 from .jumpcut_state import CONTROLS, EMPTY_CUTS, EMPTY_EDITOR
@@ -82,10 +82,8 @@ def _proposal_controls() -> dict[str, gr.components.Component]:
     """What is proposed for removal; none of these analyses anew."""
     preset = gr.Radio(list(PRESETS), value="balanced", label="How much goes", elem_id="jumpcut-preset")
     with gr.Row(elem_classes="gk-numbers"):
-        pause = gr.Slider(
-            0.1, 3, 0.4, step=0.05, label="Shortest pause, seconds", min_width=150, elem_id="jumpcut-pause"
-        )
-        padding = gr.Slider(0, 0.5, 0.1, step=0.01, label="Padding, seconds", min_width=150, elem_id="jumpcut-padding")
+        pause = gr.Slider(0.1, 3, 0.4, step=0.05, label="Shortest pause, s", min_width=150, elem_id="jumpcut-pause")
+        padding = gr.Slider(0, 0.5, 0.1, step=0.01, label="Padding, s", min_width=150, elem_id="jumpcut-padding")
         natural = gr.Slider(0, 1, 0, step=0.05, label="Keep it natural", min_width=150, elem_id="jumpcut-natural")
     with gr.Row():
         fillers = gr.Checkbox(True, label="Propose fillers (uh, um)", min_width=160, elem_id="jumpcut-fillers")
@@ -246,7 +244,7 @@ def _wire_jobs(session, editor, cuts, job, result, controls, shown, engine, word
             show_progress_on=status,
             api_visibility="private",
         )
-        event.then(handlers.finish, shown, begun, queue=False, **QUIET)
+        after(event, handlers.finish, shown, begun, queue=False, **QUIET)
         running.append(event)
     job["cancel"].click(handlers.cancel, None, [job["cancel"], status, gone], queue=False, **QUIET)
     gone.change(None, cancels=running)

@@ -15,7 +15,7 @@ from genkey_core.cost import duration_text
 from . import jumpcut_state as state
 from . import jumpcut_view as view
 from .inbetween_view import waiting_line
-from .jobs import HEAVY, as_text, heavy_jobs, job_folder, limits, says_mistakes, sweep
+from .jobs import HEAVY, as_text, cancelled_words, heavy_jobs, job_folder, limits, says_mistakes, sweep
 from .jumpcut_engines import ENGINES, NO_BODY, WORDS, body_source
 from .jumpcut_work import DROPPED, FAILED, SESSIONS, analysed, queued
 
@@ -118,9 +118,11 @@ def fit(request: gr.Request, session: dict | None, minutes: object):
             yield waiting_line(DROPPED), gr.skip(), gr.skip()
             return
         yield from run(session, minutes, job.cancelled.is_set)
-    except Exception:
-        yield waiting_line(FAILED), gr.skip(), gr.skip()
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), gr.skip(), gr.skip()
+        if words is None:
+            raise
     finally:
         SESSIONS.end(request.session_hash, job)
 

@@ -18,7 +18,7 @@ from . import jumpcut_view as view
 from . import jumpcut_words as words
 from . import jumpcut_work as work
 from .inbetween_view import refused_line, waiting_line
-from .jobs import as_text, says_mistakes, sweep
+from .jobs import as_text, cancelled_words, says_mistakes, sweep
 from .jumpcut_work import DROPPED, FAILED
 
 WAITING = "Drop a video to see what analysing it will cost."
@@ -238,9 +238,11 @@ def run(request: gr.Request, session: dict | None, editor: dict, cuts: dict, *co
                 triage[item.outcome.cut.key] = item.outcome.triage
                 table = gr.HTML(incoming=view.cuts_news(planned, triage, session["done"]))
             yield view.progress(item), gr.skip(), table, *stay[1:]
-    except Exception:
-        yield waiting_line(FAILED), gr.skip(), *stay
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), gr.skip(), *stay
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 

@@ -9,7 +9,7 @@ from genkey_core.zoom.viewer import viewer_script, viewer_style
 from . import zoom_handlers as handlers
 from . import zoom_prompts as prompts
 from .inbetween_view import waiting_line
-from .jobs import HEAVY, heavy_jobs
+from .jobs import HEAVY, after, heavy_jobs
 from .web_components import web_text
 from .zoom_api import build_api
 from .zoom_controls import engine_controls, video_controls
@@ -77,8 +77,9 @@ def _sources() -> dict[str, gr.components.Component]:
     with gr.Column(visible=False) as images_box:
         gr.Markdown("**Images** · one large photo, or 2 to 24 of one thing from ever closer, in any order")
         images = gr.File(
-            label="Images", file_count="multiple", file_types=PICTURE_TYPES, height=140, elem_id="zoom-images"
-        )
+            label="Images", show_label=False, file_count="multiple", file_types=PICTURE_TYPES, height=140,
+            elem_id="zoom-images",
+        )  # fmt: skip
         images_small = gr.HTML(
             "", css_template=web_text("zoom.css"), apply_default_css=False, elem_id="zoom-images-small"
         )
@@ -202,13 +203,13 @@ def _wire_jobs(source: dict, job: dict, result: dict, made: gr.State, shown: lis
         event = button.click(check, page_state, [status, *buttons], queue=False, **QUIET).success(
             work, page_state, filled, api_visibility="private", **heavy
         )
-        event.then(handlers.finish, page_state, [status, *buttons], queue=False, **QUIET)
+        after(event, handlers.finish, page_state, [status, *buttons], queue=False, **QUIET)
         running.append(event)
     suggest, cancel = source["suggest"], job["cancel"]
     event = suggest.click(prompts.prepare_suggestion, asked, [status, suggest, cancel], queue=False, **QUIET).success(
         prompts.suggest, asked, [status, source["ladder"]], api_visibility="private", **heavy
     )
-    event.then(prompts.finish_suggestion, None, [suggest, cancel], queue=False, **QUIET)
+    after(event, prompts.finish_suggestion, None, [suggest, cancel], queue=False, **QUIET)
     running.append(event)
     cancel.click(handlers.cancel, None, [cancel, status, gone], queue=False, **QUIET)
     gone.change(None, cancels=running)
