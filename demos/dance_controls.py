@@ -42,10 +42,10 @@ def beat_controls() -> dict[str, gr.components.Component]:
         }
     with gr.Row(elem_classes="gk-numbers"):
         first = gr.Number(1, label="First bar: beat", precision=0, min_width=110, elem_id="dance-first")
-        meter = gr.Radio([("4/4", "4"), ("3/4", "3")], value="4", label="Meter", min_width=110, elem_id="dance-meter")
-        tempo = gr.Number(0, label="Typed tempo (Enter)", min_width=110, elem_id="dance-tempo")
+        meter = gr.Radio([("4/4", "4"), ("3/4", "3")], value="4", label="Meter", min_width=150, elem_id="dance-meter")
+        tempo = gr.Number(0, label="Tempo, bpm (Enter)", min_width=110, elem_id="dance-tempo")
         start_s = gr.Number(0, label="Start, seconds", min_width=90, elem_id="dance-start")
-        end_s = gr.Number(0, label="End (0 is the song's)", min_width=90, elem_id="dance-end")
+        end_s = gr.Number(0, label="End (0: all)", min_width=90, elem_id="dance-end")
     return {**buttons, "song": song, "first": first, "meter": meter, "tempo": tempo, "start_s": start_s, "end_s": end_s}
 
 
@@ -72,10 +72,10 @@ def pattern_controls() -> dict[str, gr.components.Component]:
     )
     with gr.Row():
         preset = gr.Dropdown(
-            list(PRESETS), value=None, label="Printed in chapter 7", min_width=150, elem_id="dance-preset"
+            list(PRESETS), value=None, label="Ready-made, from chapter 7", min_width=150, elem_id="dance-preset"
         )
         dancer = gr.File(
-            label="Follow a dancer: motion (.bvh, .npz, .pt) or video", file_types=[*MOTIONS, *VIDEOS], height=72,
+            label="Follow a dancer: motion or video", file_types=[*MOTIONS, *VIDEOS], height=72,
             min_width=200, elem_id="dance-dancer",
         )  # fmt: skip
         project = gr.File(

@@ -89,13 +89,14 @@ def keyframe_files(paths: list[str], n_poses: object) -> tuple[list[str], tuple[
 
 
 def _cut(image, name: str) -> list:
-    from genkey_core.dance.keyframes import cut_grid
+    from genkey_core.dance.keyframes import LEAST, MOST, cut_grid
 
     try:
         return cut_grid(image)
     except InputError as error:
         raise InputError(
-            f"{name}: one picture alone is taken for a grid of poses, and {str(error).removeprefix('grid: ')}"
+            f"{name}: one picture alone is taken for a grid of poses, and no borders between poses were found in it; "
+            f"drop {LEAST} to {MOST} pictures."
         ) from error
 
 

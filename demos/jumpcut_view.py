@@ -38,6 +38,7 @@ MODES = (  # as the page names them
 )
 _BINS = 3000  # of the loudness, at most
 _DEPTH_DB = 40.0  # below the loudest, what is still drawn
+_QUIET_DB = -40.0  # the loudest counts as at least so loud: silence is drawn as a line
 _PREVIEW_WIDTH = 480
 
 
@@ -47,7 +48,8 @@ def timeline(survey: Survey) -> dict:
     if len(level) > _BINS:
         edges = np.linspace(0, len(level), _BINS + 1).astype(int)
         level = np.maximum.reduceat(level, edges[:-1])
-    heights = np.clip((level - level.max() + _DEPTH_DB) / _DEPTH_DB, 0, 1) * 100 if len(level) else level
+    loudest = max(level.max(), _QUIET_DB) if len(level) else _QUIET_DB
+    heights = np.clip((level - loudest + _DEPTH_DB) / _DEPTH_DB, 0, 1) * 100
     thumbs = survey.thumbs
     return {
         "serial": secrets.token_hex(4),

@@ -77,10 +77,10 @@ def video_controls() -> dict[str, gr.components.Component]:
     with gr.Accordion("Video", open=True, elem_id="zoom-video-box"):
         with gr.Row(elem_classes="gk-numbers"):
             size = gr.Dropdown(
-                FRAMES, value=FRAMES[0], label="Size, or your own such as 1000x600", allow_custom_value=True,
+                FRAMES, value=FRAMES[0], label="Size (or type 1000x600)", allow_custom_value=True,
                 min_width=160, elem_id="zoom-size",
             )  # fmt: skip
-            fps = gr.Number(usual.fps, label="Frames per second (1 to 60)", min_width=120, elem_id="zoom-fps")
+            fps = gr.Number(usual.fps, label="Frames per second", min_width=120, elem_id="zoom-fps")
             level = gr.Number(
                 usual.level_s, label="Seconds per level", step=0.1, min_width=110, elem_id="zoom-level-seconds"
             )

@@ -190,17 +190,15 @@ def hear_beats(sound: Audio | str | os.PathLike, *, beats_per_bar: int = 4) -> B
         )
     onsets = hear_onsets(samples)
     if onsets.audible_s[1] <= onsets.audible_s[0]:
-        raise InputError(f"{name} is silent: there are no beats in it. A tempo can be typed instead.")
+        raise InputError(f"{name} is silent: there are no beats in it; take another song.")
     if len(onsets.times_s) < _LEAST_ONSETS:
-        raise InputError(
-            f"{name} has no rhythm: {len(onsets.times_s)} onsets were heard. A tempo can be typed instead."
-        )
+        raise InputError(f"{name} has no rhythm: {len(onsets.times_s)} onsets were heard; take another song.")
     tracking = tracking_envelope(onsets.envelope)
     rated = ratings(tracking)
     bpm = tempo_path(rated[beats_per_bar], len(tracking))
     times_s, steady = _gridded(track_times(tracking, bpm), onsets)
     if len(times_s) < 2:
-        raise InputError(f"{name} has no rhythm: no beats were heard. A tempo can be typed instead.")
+        raise InputError(f"{name} has no rhythm: no beats were heard; take another song.")
     beats = Beats(times_s, 0, beats_per_bar, onsets)
     beats = replace(beats, first_downbeat=_first_downbeat(beats))
     notes = []
