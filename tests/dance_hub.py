@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-import urllib.request
 import wave
 from pathlib import Path
 
 import numpy as np
 from drawn_dancer import keyframes
-from hub_server import ROOT, HubServer
+from hub_server import HubServer
 
 from genkey_core.media import save_image
 
@@ -22,26 +18,8 @@ BPM, SONG_S = 120.0, 6.0
 class DanceServer(HubServer):
     """The same as `HubServer`, with this tab alone."""
 
-    def __enter__(self) -> DanceServer:
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "demos.dance"],
-                cwd=ROOT,
-                env={**self._environment, "GRADIO_SERVER_PORT": str(self.port)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + 180
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the tab ended at once:\n{self.log.read_text()[-3000:]}")
-            try:
-                with urllib.request.urlopen(self.url, timeout=5):
-                    return self
-            except OSError:
-                time.sleep(0.2)
-        self.process.kill()
-        raise RuntimeError(f"the tab did not answer:\n{self.log.read_text()[-3000:]}")
+    def command(self) -> list[str]:
+        return ["-m", "demos.dance"]
 
 
 def pose_files(folder: Path) -> list[Path]:
@@ -52,13 +30,13 @@ def pose_files(folder: Path) -> list[Path]:
     return paths
 
 
-def drum_loop(path: Path, *, silent: bool = False) -> Path:
-    """SONG_S seconds of kicks and snares at BPM, the first kick at 0; or as much silence."""
+def drum_loop(path: Path, *, seconds: float = SONG_S, silent: bool = False) -> Path:
+    """Seconds of kicks and snares at BPM, the first kick at 0; or as much silence."""
     t = np.arange(round(0.2 * RATE)) / RATE
     kick = np.sin(2 * np.pi * 60 * t) * np.exp(-t / 0.06)
     snare = np.random.default_rng(3).standard_normal(len(t)) * np.exp(-t / 0.03) * 0.4
-    sound = np.zeros(round(SONG_S * RATE))
-    for i in range(int(SONG_S * BPM / 60)):
+    sound = np.zeros(round(seconds * RATE))
+    for i in range(int(seconds * BPM / 60)):
         start = round(i * 60 / BPM * RATE)
         drum = kick if i % 2 == 0 else snare
         sound[start : start + len(t)] += drum[: len(sound) - start]

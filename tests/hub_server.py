@@ -11,6 +11,9 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 600  # for anything that a server does; machines that test are busy
+_READY = "* Running on local URL:"
+_PORT_TAKEN = ("Cannot find empty port", "check that the port is available")  # what Gradio says where it cannot listen
 
 
 class HubServer:
@@ -20,32 +23,49 @@ class HubServer:
         self.files = folder / "files"
         self.files.mkdir(parents=True)
         self.log = folder / "server.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**os.environ, "GRADIO_TEMP_DIR": str(self.files), **environment}
+        usual = {"PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(self.files), "GENKEY_MAX_SECONDS": "1e9"}
+        self._environment = {**os.environ, **usual, **environment}  # no job is refused for how slow this machine is
+
+    def command(self) -> list[str]:
+        """The arguments of Python that serve on `self.port`."""
+        return ["app.py", "--port", str(self.port)]
 
     def __enter__(self) -> HubServer:
+        for _ in range(20):  # another program may take the port between its choice and its use
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = free.getsockname()[1]
+            self.url = f"http://127.0.0.1:{self.port}"
+            self._start()
+            if self._listens():
+                return self
+        raise RuntimeError(f"the server found no free port:\n{self.log.read_text()[-3000:]}")
+
+    def _start(self) -> None:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "--port", str(self.port)],
+                [sys.executable, *self.command()],
                 cwd=ROOT,
-                env=self._environment,
+                env={**self._environment, "GRADIO_SERVER_PORT": str(self.port), "GRADIO_NUM_PORTS": "1"},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 120
+
+    def _listens(self) -> bool:
+        """Wait until this very process says that it serves; False where its port was taken meanwhile."""
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the hub ended at once:\n{self.log.read_text()[-3000:]}")
-            try:
-                with urllib.request.urlopen(self.url, timeout=5):
-                    return self
-            except OSError:
-                time.sleep(0.2)
+            ended, said = self.process.poll() is not None, self.log.read_text(errors="replace")
+            if _READY in said:
+                with urllib.request.urlopen(self.url, timeout=PATIENCE_S):
+                    return True
+            if ended and any(words in said for words in _PORT_TAKEN):
+                return False
+            if ended:
+                raise RuntimeError(f"the server ended at once:\n{said[-3000:]}")
+            time.sleep(0.1)
         self.process.kill()
-        raise RuntimeError(f"the hub did not answer:\n{self.log.read_text()[-3000:]}")
+        raise RuntimeError(f"the server did not answer:\n{said[-3000:]}")
 
     def __exit__(self, *error) -> None:
         self.process.terminate()
@@ -55,12 +75,24 @@ class HubServer:
             self.process.kill()
             self.process.wait()
 
+    def client(self, downloads: Path):
+        """A `gradio_client` of this server, as patient as the tests are; its own patience is five seconds."""
+        from gradio_client import Client
+
+        return Client(
+            self.url,
+            download_files=str(downloads),
+            verbose=False,
+            analytics_enabled=False,
+            httpx_kwargs={"timeout": PATIENCE_S},
+        )
+
     @property
     def alive(self) -> bool:
         """Whether the server still runs and answers."""
         if self.process.poll() is not None:
             return False
-        with urllib.request.urlopen(self.url, timeout=20) as answer:
+        with urllib.request.urlopen(self.url, timeout=PATIENCE_S) as answer:
             return answer.status == 200
 
     def kept(self) -> list[Path]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import cv2
 import numpy as np
-from hub_server import ROOT, HubServer
+from hub_server import HubServer
 
 from genkey_core.media import Audio, VideoWriter
 
@@ -21,26 +17,8 @@ PAUSES_S = ((1.2, 2.2), (3.4, 4.2))  # of the talk
 class JumpcutServer(HubServer):
     """The same as `HubServer`, with this tab alone."""
 
-    def __enter__(self) -> JumpcutServer:
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "demos.jumpcut"],
-                cwd=ROOT,
-                env={**self._environment, "GRADIO_SERVER_PORT": str(self.port)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the tab ended at once:\n{self.log.read_text()[-3000:]}")
-            try:
-                with urllib.request.urlopen(self.url, timeout=5):
-                    return self
-            except OSError:
-                time.sleep(0.2)
-        self.process.kill()
-        raise RuntimeError(f"the tab did not answer:\n{self.log.read_text()[-3000:]}")
+    def command(self) -> list[str]:
+        return ["-m", "demos.jumpcut"]
 
 
 def talk(path: Path, duration_s: float = 5.0, *, with_sound: bool = True) -> Path:

@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 
 import httpx
+from hub_server import PATIENCE_S
 
 API = "/gradio_api"
 FILE = {"_type": "gradio.FileData"}
@@ -20,10 +21,12 @@ def file_input(path: str, **more) -> dict:
     return {"path": path, "meta": FILE, **more}
 
 
-def raw_get(port: int, target: str, method: str = "GET") -> tuple[int, bytes]:
-    """One request whose target is sent as it stands: no client normalises its dots or percent signs."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def raw_get(port: int, target: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """One request without a body whose target is sent as it stands: no client normalises its dots or percent signs."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.putrequest(method, target, skip_accept_encoding=True)
+    for name, value in (headers or {}).items():
+        connection.putheader(name, value)
     connection.endheaders()
     answer = connection.getresponse()
     try:
@@ -39,7 +42,7 @@ class Visitor:
     def __init__(self, url: str):
         self.url = url
         self.session = secrets.token_hex(6)
-        self.http = httpx.Client(base_url=url, timeout=60, headers={"connection": "close"})
+        self.http = httpx.Client(base_url=url, timeout=PATIENCE_S, headers={"connection": "close"})
         config = self.http.get("/config").json()
         self.events = {d["id"]: d for d in config["dependencies"] if d["backend_fn"]}
         self.components = {c["id"]: c["props"] for c in config["components"]}

@@ -21,7 +21,7 @@ client_module = pytest.importorskip("gradio_client")
 
 @pytest.fixture(scope="module")
 def client(hub, tmp_path_factory):
-    return client_module.Client(hub.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
+    return hub.client(tmp_path_factory.mktemp("downloads"))
 
 
 def handled(paths):
@@ -152,7 +152,7 @@ def test_a_broken_image_is_named_and_nothing_is_written(client, hub, pictures, t
     assert any(word in message.lower() for word in says.split("|")), message
     assert len(message) < 300
     assert str(hub.files) not in message
-    assert set(hub.results()) == before
+    assert set(hub.results()) <= before
     assert hub.alive
 
 
@@ -185,7 +185,7 @@ def test_a_video_where_an_image_is_wanted(client, pictures, tmp_path):
 def test_a_wrong_setting_is_the_same_sentence_over_http(client, hub, pictures, options, says):
     before = set(hub.results())
     assert says in refusal(client, handled(pictures[:2]), **options)
-    assert set(hub.results()) == before
+    assert set(hub.results()) <= before
 
 
 @pytest.mark.parametrize("n", [0, 1, 25])

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from browser import PATIENCE_S, chromium
+from browser import Visit, chromium
 from zoom_page import ZoomServer, textured
 
 from genkey_core import media, recipe
@@ -13,21 +13,16 @@ pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
 
 
-class Tab:
-    """One visitor with the tab open; remembers what the page complained of."""
+class Tab(Visit):
+    """One visitor with the tab open."""
 
     def __init__(self, browser, url: str, **options):
-        self.context = browser.new_context(**{"viewport": {"width": 1400, "height": 1100}, **options})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(4 * PATIENCE_S * 1000)
-        self.complaints: list[str] = []
-        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
-        self.page.goto(url)
+        super().__init__(browser, url, **options)
         self.page.locator("#zoom-ladder select").wait_for()
 
     def mode(self, name: str) -> None:
         self.page.locator("#zoom-mode").get_by_label(name, exact=True).check()
+        self.quiet()
 
     def small(self) -> None:
         """A video that is quickly made."""
@@ -36,6 +31,7 @@ class Tab:
         for field, value in (("zoom-fps", "4"), ("zoom-level-seconds", "0.5")):
             self.page.fill(f"#{field} input", value)
             self.page.keyboard.press("Tab")
+        self.quiet()
 
     def rungs(self) -> list[str]:
         return self.page.locator("#zoom-ladder textarea").evaluate_all("boxes => boxes.map((box) => box.value)")
@@ -44,10 +40,11 @@ class Tab:
         self.page.locator("#zoom-cost", has_text=text).wait_for()
 
     def run(self) -> None:
-        self.page.wait_for_function("!document.querySelector('#zoom-run').disabled")
+        self.quiet()
         self.page.click("#zoom-run")
 
-    def says(self, text: str) -> None:
+    def stands(self, text: str) -> None:
+        """Wait until the status line has this text."""
         self.page.locator("#zoom-status", has_text=text).wait_for()
 
     def download(self, name: str, folder: Path) -> Path:
@@ -55,10 +52,6 @@ class Tab:
             self.page.locator(f"#zoom-files a[download='{name}']").click()
         got.value.save_as(folder / name)
         return folder / name
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +85,15 @@ def test_a_photo_becomes_a_viewer_that_the_wheel_zooms_and_a_video(tab, tmp_path
     tab.page.locator("#zoom-images-small figure").wait_for()
     tab.costs("draft · ")
     tab.run()
-    tab.says("Finished: 3 frames")
+    tab.stands("Finished: 3 frames")
+    tab.quiet()
     canvas = tab.page.locator("#zoom-viewer canvas")
     before = canvas.screenshot()
     canvas.hover()
     for _ in range(12):
         tab.page.mouse.wheel(0, -240)
-    tab.page.wait_for_function("+document.querySelector('#zoom-viewer .zv').dataset.level === 2")
-    tab.page.wait_for_function("+document.querySelector('#zoom-viewer .zv').dataset.depth > 1.9")
+    tab.until("+document.querySelector('#zoom-viewer .zv').dataset.level === 2")
+    tab.until("+document.querySelector('#zoom-viewer .zv').dataset.depth > 1.9")
     assert canvas.screenshot() != before
     source = tab.page.locator("#zoom-video video").get_attribute("src")
     video = tmp_path / "zoom.mp4"
@@ -117,20 +111,23 @@ def test_prompts_are_edited_checked_sampled_and_cancelled(tab, tmp_path):
     file = tmp_path / "ladder.json"
     file.write_text(json.dumps({"p": 2, "levels": ["a green forest from above", "a tree"]}), encoding="utf-8")
     tab.page.set_input_files("#zoom-project input[type=file]", str(file))
-    tab.page.wait_for_function("document.querySelectorAll('#zoom-ladder li').length === 2")
-    assert tab.rungs() == ["a green forest from above", "a tree"]
+    tab.becomes(tab.rungs, ["a green forest from above", "a tree"])
+    tab.quiet()
     tab.page.get_by_label("Duplicate level 2").click()
     tab.page.locator("#zoom-ladder textarea").nth(2).fill("a leaf")
-    tab.page.wait_for_function("!document.querySelector('#zoom-cost').innerText.includes('does not know')")
+    tab.until("!document.querySelector('#zoom-cost').innerText.includes('does not know')")
+    tab.quiet()
     tab.page.get_by_label("Remove level 1").click()
-    assert tab.rungs() == ["a tree", "a leaf"]
+    tab.becomes(tab.rungs, ["a tree", "a leaf"])
     tab.small()
+    tab.page.locator("#zoom-engine-box button.label-wrap").click()
+    tab.page.locator("#zoom-preset").get_by_label("quality: 1000 steps", exact=True).check()
     tab.run()
     tab.page.locator("#zoom-status img").wait_for()
     tab.page.click("#zoom-cancel")
-    tab.says("as they were foreseen")
+    tab.stands("as they were foreseen")
     tab.page.locator("#zoom-viewer canvas").wait_for()
-    tab.page.wait_for_function("!document.querySelector('#zoom-film').disabled")
+    tab.quiet()
     tab.page.click("#zoom-film")
     tab.page.locator("#zoom-video video").wait_for()
 
@@ -142,15 +139,17 @@ def test_a_mistake_is_a_sentence_and_loses_nothing(tab, tmp_path):
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")
     tab.page.set_input_files("#zoom-project input[type=file]", str(broken))
-    tab.page.get_by_test_id("toast-body").filter(has_text="is not JSON").first.wait_for()
+    tab.says("is not JSON")
+    tab.quiet()
     assert tab.rungs() == ["a forest"]
-    assert tab.page.locator("#zoom-run").is_disabled()
+    tab.disabled("#zoom-run")
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser, server):
-    tab = Tab(browser, server.url, viewport={"width": 390, "height": 800})
+    tab = Tab(browser, server.url, width=390, height=800)
     tab.page.click("#zoom-example-mini-world")
     tab.page.locator("#zoom-ladder li").nth(5).wait_for()
-    assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.quiet()
+    tab.until("document.documentElement.scrollWidth <= window.innerWidth")
     assert tab.page.locator("#zoom-run").is_visible()
     tab.close()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +199,7 @@ def test_an_input_names_uploaded_files_only(hub, visitor, trick):
     assert words in message
     assert len(message) < 300
     assert "/" not in message.replace("input/output", "")
-    assert set(hub.results()) == before
+    assert set(hub.results()) <= before
 
 
 def test_an_address_in_a_file_input_is_never_contacted(hub, visitor):
@@ -237,7 +236,7 @@ def test_forged_values_for_every_event_are_refused_or_harmless(hub, visitor):
                 assert last["output"]["error"], (event, forged)
                 assert len(last["output"]["error"]) < 300
                 assert "Something broke here" not in last["output"]["error"], (event, forged)
-    assert set(hub.results()) == before
+    assert set(hub.results()) <= before
     assert hub.alive
 
 
@@ -270,11 +269,12 @@ def test_too_much_is_refused_at_once(hub, visitor):
         {"data": [[], 1, "linear", 0, [{}] * 1_000_000]},
     ]
     for body in many:
-        begun = time.monotonic()
         answer = visitor.http.post(f"{API}/queue/join", json={**body, "fn_index": 0, "session_hash": visitor.session})
         assert answer.status_code == 413
         assert answer.json()["detail"].startswith("This is too long: at most 0.5 MB")
-        assert time.monotonic() - begun < 10
+    status, body = raw_get(hub.port, f"{API}/queue/join", "POST", {"content-length": str(10**9)})
+    assert status == 413  # without waiting for a body: none is ever sent
+    assert b"at most 0.5 MB" in body
 
     def unannounced():  # no content-length: the body is cut off as it comes
         for _ in range(40):
@@ -313,6 +313,7 @@ def test_many_of_the_largest_images_are_costed_before_they_are_decoded(hub, visi
     data = visitor.inputs(event)
     data[0], data[1] = [file_input(large)] * 24, 60
     process = psutil.Process(hub.process.pid)
+    assert "at most 20,000 per job, got" in visitor.refusal(event, data)  # code is loaded
     most, stop = [process.memory_info().rss], threading.Event()
     watch = threading.Thread(
         target=lambda: [most.append(process.memory_info().rss) for _ in iter(lambda: stop.wait(0.02), True)]

@@ -66,7 +66,7 @@ def test_hostile_contents_over_http(hub, visitor):
             path = visitor.upload(f"{trick}.mp4", content).json()[0]
             assert f"{trick}.mp4" in visitor.refusal(visitor.event("inbetween_recipe"), [file_input(path)])
     assert listener.contacts == 0
-    assert set(hub.results()) == before
+    assert set(hub.results()) <= before
 
 
 def test_names_and_recipes_are_shown_as_text(hub, visitor, tmp_path):

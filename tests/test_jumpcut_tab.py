@@ -24,7 +24,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(server, tmp_path_factory):
-    return client_module.Client(server.url, download_files=str(tmp_path_factory.mktemp("downloads")), verbose=False)
+    return server.client(tmp_path_factory.mktemp("downloads"))
 
 
 @pytest.fixture(scope="module")

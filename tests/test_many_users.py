@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from hostile_files import noise_png, png
-from hub_server import ROOT, HubServer
+from hub_server import PATIENCE_S, ROOT, HubServer
 from raw_hub import Visitor, file_input, raw_get
 
 from genkey_core import media, recipe
@@ -23,10 +23,34 @@ USERS = 20
 
 @pytest.fixture(scope="module")
 def small_hub(tmp_path_factory):
-    """A hub with little patience: 2 jobs may wait, 1 MB a file, and files live 6 seconds."""
-    limits = {"GENKEY_MAX_QUEUE": "2", "GENKEY_MAX_UPLOAD": "1mb", "GENKEY_RESULT_AGE_S": "6"}
+    """A hub with little room: 2 jobs may wait, and 1 MB a file."""
+    limits = {"GENKEY_MAX_QUEUE": "2", "GENKEY_MAX_UPLOAD": "1mb"}
     with HubServer(tmp_path_factory.mktemp("small"), **limits) as server:
         yield server
+
+
+class AgeingHub(HubServer):
+    """A hub in which nothing is old until the test says that everything is: `age()`."""
+
+    _WITH_SIGN = """
+import pathlib, runpy, sys
+import demos
+from demos import jobs
+sign, sweep = pathlib.Path(sys.argv.pop(1)), jobs.sweep
+jobs.SWEEP_EVERY_S = 0.2
+jobs.sweep = lambda: sweep(0.0 if sign.exists() else 1e9)
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.sign = folder / "old"
+
+    def command(self) -> list[str]:
+        return ["-c", self._WITH_SIGN, str(self.sign), "--port", str(self.port)]
+
+    def age(self) -> None:
+        self.sign.touch()
 
 
 def colour_of(user: int) -> tuple[int, int, int]:
@@ -34,16 +58,12 @@ def colour_of(user: int) -> tuple[int, int, int]:
     return 40 + 60 * (user % 3), 40 + 60 * (user // 3 % 3), 40 + 60 * (user // 9)
 
 
-def as_gradio_client(url: str, folder) -> "client_module.Client":
-    return client_module.Client(url, download_files=str(folder), verbose=False, analytics_enabled=False)
-
-
 def start_long_job(visitor: Visitor, seed: int, size=(640, 360)) -> str:
-    """Join the queue with a job of minutes; returns its event id."""
+    """Join the queue with a job that takes minutes on any machine; returns its event id."""
     paths = [visitor.upload(f"{k}.png", noise_png(seed + k, size)).json()[0] for k in range(2)]
     event = visitor.event("inbetween")
     data = visitor.inputs(event)
-    data[0], data[1] = [file_input(p) for p in paths], 120
+    data[0], data[1] = [file_input(p) for p in paths], 800
     return visitor.join(event, data).json()["event_id"]
 
 
@@ -59,13 +79,12 @@ def size_of(path) -> int:
     return 0
 
 
-def wait_until(condition, timeout_s: float = 60.0) -> float:
-    """Seconds until `condition()` holds."""
-    begun = time.monotonic()
+def wait_until(condition) -> None:
+    """Wait until `condition()` holds."""
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() - begun < timeout_s, "it did not happen in time"
+        assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-    return time.monotonic() - begun
 
 
 def test_twenty_users_each_get_their_own_result(hub, tmp_path):
@@ -78,22 +97,19 @@ def test_twenty_users_each_get_their_own_result(hub, tmp_path):
         folder = tmp_path / f"got{user}"
         folder.mkdir(exist_ok=True)
         images = [client_module.handle_file(str(tmp_path / f"user{user}-{k}.png")) for k in range(2)]
-        client = as_gradio_client(hub.url, folder)
+        client = hub.client(folder)
         video, _, info = client.predict(images=images, fps=8, duration_s=0.25, api_name="/inbetween")
         return (video["video"] if isinstance(video, dict) else video), info
 
     work(0)  # warm: code is loaded and the machine's speed is measured
-    before, answered, at_once = process.memory_info().rss, [], []
+    before, at_once = process.memory_info().rss, []
     with ThreadPoolExecutor(USERS) as pool:
         jobs = [pool.submit(work, user) for user in range(USERS)]
         while not all(job.done() for job in jobs):
-            begun = time.monotonic()
             assert raw_get(hub.port, "/")[0] == 200
-            answered.append(time.monotonic() - begun)
             at_once.append(len(parts(hub)))
             time.sleep(0.1)
         results = [job.result() for job in jobs]
-    assert max(answered) < 15  # the page opens while everyone works, also on a busy machine
     assert max(at_once) <= 1
     assert process.memory_info().rss - before < 300e6
     for user, (video, info) in enumerate(results):
@@ -114,7 +130,7 @@ def test_a_full_queue_is_said_in_words_and_everyone_sees_their_position(small_hu
     busy = Visitor(hub.url)
     start_long_job(busy, 100)
     wait_until(lambda: parts(hub))
-    waiting = [as_gradio_client(hub.url, tmp_path) for _ in range(2)]
+    waiting = [hub.client(tmp_path) for _ in range(2)]
     jobs = [c.submit(images=images, fps=8, duration_s=0.25, api_name="/inbetween") for c in waiting]
     wait_until(lambda: [j.status().rank for j in jobs] in ([0, 1], [1, 0]))
     assert all(j.status().code.name == "IN_QUEUE" for j in jobs)
@@ -123,12 +139,12 @@ def test_a_full_queue_is_said_in_words_and_everyone_sees_their_position(small_hu
     assert refused.status_code == 503
     assert refused.json()["detail"].startswith("Many people use this machine just now and its queue is full;")
     with pytest.raises(client_module.utils.QueueError, match="Queue is full! Please try again"):
-        as_gradio_client(hub.url, tmp_path).predict(images=images, api_name="/inbetween")
+        hub.client(tmp_path).predict(images=images, api_name="/inbetween")
     assert len(parts(hub)) == 1
     with busy.messages() as messages:
         next(messages)
     for job in jobs:  # the long job's owner has left, so the others get their turn
-        assert job.result(timeout=120)[2]["complete"]
+        assert job.result(timeout=PATIENCE_S)[2]["complete"]
     assert hub.alive
 
 
@@ -140,15 +156,16 @@ def test_who_leaves_in_the_middle_frees_the_machine(hub, tmp_path):
         start_long_job(leaver, 200 + 10 * round_)
         with leaver.messages() as messages:
             assert any(m["msg"] == "process_generating" for m in messages)
-            assert len(parts(hub)) == 1
+            gone = parts(hub)
+            assert len(gone) == 1
             start_long_job(patient, 300 + 10 * round_)
-        gone = parts(hub)
-        wait_until(lambda gone=gone: parts(hub) and parts(hub) != gone, 30)  # the next user's job has begun
-        assert len(parts(hub)) == 1
+            assert raw_get(hub.port, "/")[0] == 200
+            assert parts(hub) == gone  # the page opens while the job runs
+        wait_until(lambda gone=gone: len(parts(hub)) == 1 and parts(hub) != gone)  # the next user's job has begun
         with patient.messages() as messages:
             assert any(m["msg"] == "process_generating" for m in messages)
-        wait_until(lambda: not parts(hub), 30)
-    assert set(hub.results()) == before
+        wait_until(lambda: not parts(hub))
+    assert set(hub.results()) <= before
 
 
 def test_a_cancelled_client_job_stops_and_leaves_no_file(hub, tmp_path):
@@ -156,18 +173,18 @@ def test_a_cancelled_client_job_stops_and_leaves_no_file(hub, tmp_path):
     for k, path in enumerate(paths):
         path.write_bytes(noise_png(400 + k, (640, 360)))
     before = set(hub.results())
-    client = as_gradio_client(hub.url, tmp_path)
+    client = hub.client(tmp_path)
     job = client.submit(
         images=[client_module.handle_file(str(p)) for p in paths],
-        duration_s=120,
+        duration_s=400,
         frames_zip=True,
         api_name="/inbetween",
     )
     wait_until(lambda: job.outputs())
     assert parts(hub)
     job.cancel()
-    wait_until(lambda: not parts(hub), 30)
-    assert set(hub.results()) == before
+    wait_until(lambda: not parts(hub))
+    assert set(hub.results()) <= before
     short = client.predict(
         images=[client_module.handle_file(str(p)) for p in paths], duration_s=0.1, api_name="/inbetween"
     )
@@ -187,51 +204,53 @@ def test_a_file_over_the_limit_is_refused_and_not_kept(small_hub):
     answer = visitor.upload("larger.png", b"x" * (25 * 2**20))
     assert answer.status_code == 413
     assert "at most 24.0 MB may be sent here" in answer.text
-    assert kept() <= before
+    wait_until(lambda: kept() <= before)
     assert visitor.upload("fits.png", b"x" * 2**20).status_code == 200
 
 
-def test_uploads_and_results_are_deleted_without_any_visitor_but_not_under_a_running_job(small_hub):
-    hub, visitor, other = small_hub, Visitor(small_hub.url), Visitor(small_hub.url)
-    paths = [visitor.upload(f"{k}.png", noise_png(500 + k)).json()[0] for k in range(2)]
-    event = visitor.event("inbetween")
-    data = visitor.inputs(event)
-    data[0], data[1], data[14] = [file_input(p) for p in paths], 0.25, True
-    assert visitor.call(event, data)[-1]["success"]
-    assert {p.suffix for p in hub.results()} >= {".mp4", ".zip"}
-    start_long_job(other, 600)
-    with other.messages() as messages:
-        assert any(m["msg"] == "process_generating" for m in messages)
-        [running] = parts(hub)
-        finished = {p.parent for p in hub.results()} - {running}
-        wait_until(lambda: not any(p.exists() for p in finished), 60)
-        wait_until(lambda: not any(os.path.exists(p) for p in paths), 60)
-        time.sleep(3)
-        assert parts(hub) == [running]
-        assert any(m["msg"] == "process_generating" for m in messages)
-    wait_until(lambda: not parts(hub), 30)
-    wait_until(lambda: not hub.kept(), 60)
+def test_uploads_and_results_are_deleted_without_any_visitor_but_not_under_a_running_job(tmp_path):
+    with AgeingHub(tmp_path) as hub:
+        visitor, other = Visitor(hub.url), Visitor(hub.url)
+        paths = [visitor.upload(f"{k}.png", noise_png(500 + k)).json()[0] for k in range(2)]
+        event = visitor.event("inbetween")
+        data = visitor.inputs(event)
+        data[0], data[1], data[14] = [file_input(p) for p in paths], 0.25, True
+        assert visitor.call(event, data)[-1]["success"]
+        assert {p.suffix for p in hub.results()} >= {".mp4", ".zip"}
+        start_long_job(other, 600)
+        with other.messages() as messages:
+            assert any(m["msg"] == "process_generating" for m in messages)
+            [running] = parts(hub)
+            finished = {p.parent for p in hub.results()} - {running}
+            assert finished
+            hub.age()
+            wait_until(lambda: not any(p.exists() for p in finished))
+            wait_until(lambda: not any(os.path.exists(p) for p in paths))
+            assert parts(hub) == [running]
+            assert any(m["msg"] == "process_generating" for m in messages)
+            assert parts(hub) == [running]
+        wait_until(lambda: not hub.kept())
 
 
 def test_a_killed_server_leaves_no_whole_looking_file_and_the_next_one_cleans_up(tmp_path):
     with HubServer(tmp_path / "first") as hub:
         start_long_job(Visitor(hub.url), 700)
         wait_until(lambda: parts(hub))
-        time.sleep(0.5)
+        wait_until(lambda: any(size_of(p) for p in hub.results()))
         hub.process.kill()
         hub.process.wait()
         left = hub.results()
         assert left
         assert all(p.name.startswith(".") and p.suffix == ".part" for p in left)
-    time.sleep(2)
     with HubServer(tmp_path / "second", GRADIO_TEMP_DIR=str(hub.files), GENKEY_RESULT_AGE_S="1"):
-        wait_until(lambda: not hub.results() and not [p for p in hub.kept() if p.suffix == ".png"], 30)
+        wait_until(lambda: not hub.results() and not [p for p in hub.kept() if p.suffix == ".png"])
 
 
 def test_waiting_threads_do_not_pile_up(hub):
     """After all the above: no thread of a job that is long gone."""
     wait_until(lambda: not parts(hub))
-    assert psutil.Process(hub.process.pid).num_threads() < 40 + 8 * psutil.cpu_count()
+    process = psutil.Process(hub.process.pid)
+    wait_until(lambda: process.num_threads() < 40 + 8 * psutil.cpu_count())
 
 
 def test_files_lie_in_a_folder_that_no_other_user_or_program_shares(tmp_path):

@@ -238,7 +238,7 @@ def test_a_level_read_again_is_the_level_that_was_made(photo):
 @pytest.mark.app
 def test_a_zoom_over_http(hub, tmp_path):
     client_module = pytest.importorskip("gradio_client")
-    client = client_module.Client(hub.url, download_files=str(tmp_path), verbose=False)
+    client = hub.client(tmp_path)
     sent = [client_module.handle_file(str(textured(tmp_path / "rock.png")))]
     video, files, info = client.predict(
         images=sent, size="64x64", fps=8, level_s=0.5, direction="out", api_name="/zoom"
