@@ -15,19 +15,28 @@ from demos.jobs import RESULT_AGE_S, SWEEP_EVERY_S, heavy_jobs, keep_swept, max_
 from demos.web_components import page_head, web_text
 
 TABS = [(tab.TITLE, tab.build) for tab in (inbetween, jumpcut, zoom, dance)]
+LINKED = {"inbetween": inbetween.TITLE, "zoom": zoom.TITLE}  # tabs whose settings an address holds, by their name there
 FONTS = ["system-ui", "sans-serif"]  # the machine's own: the page loads nothing from elsewhere
 MAX_QUEUE = int(os.environ.get("GENKEY_MAX_QUEUE", "32"))  # jobs that may wait; more are told to come back later
 MAX_SESSIONS = 1_000  # whose state is remembered; the longest unused goes first
+
+
+def linked_tab(request: gr.Request):
+    """The tab whose settings were last put into the page's address is the one that opens."""
+    titles = [LINKED[name] for name in request.query_params if name in LINKED] if request else []
+    return gr.Tabs(selected=titles[-1]) if titles else gr.skip()
 
 
 def page_of(tabs: list) -> gr.Blocks:
     """The page with these tabs; uploads and results on it are deleted when they have aged."""
     with Page(title="Generative keyframing", delete_cache=(SWEEP_EVERY_S, RESULT_AGE_S), fill_width=True) as page:
         gr.Markdown("# Generative keyframing")
-        with gr.Tabs():
+        with gr.Tabs() as shelf:
             for title, build in tabs:
-                with gr.Tab(title):
+                with gr.Tab(title, id=title):
                     build(page)
+        if tabs == TABS:
+            page.load(linked_tab, None, shelf, show_progress="hidden", api_visibility="private")
     page.queue(max_size=MAX_QUEUE, default_concurrency_limit=heavy_jobs(), api_open=False)  # nobody passes the queue by
     return page
 

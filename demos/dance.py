@@ -15,6 +15,7 @@ from .dance_view import GUIDE
 from .dance_wishes import keyframe_row
 from .inbetween_view import waiting_line
 from .jobs import HEAVY, after, heavy_jobs
+from .web_components import started_js
 
 TITLE = "Animal dance"
 INTRO = (
@@ -202,7 +203,9 @@ def _wire_jobs(job: dict, result: dict, shown: list, others: list) -> None:
         (job["find"], jobs.find, [status, result["solutions"], result["solution"]]),
         (job["run"], jobs.run, [status, *made]),
     ):
-        event = button.click(jobs.prepare, shown, [status, *buttons], queue=False, **QUIET).success(
+        begun = button.click(jobs.prepare, shown, [status, *buttons], queue=False, **QUIET)
+        begun.success(None, None, None, js=started_js("dance"), **QUIET)
+        event = begun.success(
             work,
             shown,
             filled,

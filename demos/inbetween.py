@@ -14,7 +14,7 @@ from .inbetween_engine import engine_controls
 from .inbetween_state import CONTROLS, EMPTY_STRIP
 from .inbetween_view import GUIDE, waiting_line
 from .jobs import HEAVY, after, heavy_jobs
-from .web_components import curve_editor, keyframe_strip, web_text
+from .web_components import curve_editor, keyframe_strip, link_js, started_js, web_text
 
 TITLE = "Inbetween"
 INTRO = f"**Keyframes** · drop 2 to {MAX_KEYFRAMES} images, or an MP4 made here to restore its settings"
@@ -55,7 +55,7 @@ def build(page: gr.Blocks) -> None:
         trigger_mode="always_last",
         concurrency_limit=2,
         **QUIET,
-    ).then(None, result["link"], result["link"], js=handlers.LINK_JS, **QUIET)
+    ).then(None, result["link"], result["link"], js=link_js(handlers.LINK), **QUIET)
     restored = [uploads, files, strip, *controls]
     sources = [uploads, files, strip]
     uploads.upload(
@@ -231,7 +231,7 @@ def _wire_job(job: dict, compare: gr.Button, result: dict, page_state: list[gr.c
         (compare, handlers.prepare_comparison, handlers.compare),
     ):
         started = button.click(check, page_state, begun, queue=False, **QUIET)
-        started.success(None, result["link"], None, js=handlers.STARTED_JS, **QUIET)
+        started.success(None, result["link"], None, js=started_js(handlers.LINK), **QUIET)
         event = started.success(
             work,
             page_state,

@@ -23,8 +23,6 @@ WAITING = "Drop 2 images or more to see what the video will cost."
 DROPPED = "Cancelled before it began; nothing was made."
 FAILED = "Nothing was made; the message says why."
 LINK = "inbetween"  # the name of the settings in the page's address
-LINK_JS = web_text("link.js").replace("NAME", LINK)
-STARTED_JS = web_text("started.js").replace("LINK_OF", LINK_JS)
 LOOP_JS = web_text("loop.js")
 
 _jobs = SessionJobs()

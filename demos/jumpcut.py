@@ -15,7 +15,7 @@ from .jumpcut_api import build_api
 from .jumpcut_fit import engine_controls
 from .jumpcut_state import CONTROLS, EMPTY_CUTS, EMPTY_EDITOR
 from .jumpcut_view import GUIDE, MODES
-from .web_components import web_text
+from .web_components import started_js, web_text
 
 TITLE = "Jump cut"
 INTRO = "**Video** · drop a recording of someone who talks, up to an hour, in any usual format"
@@ -69,7 +69,7 @@ def _video_and_rows() -> tuple[gr.File, gr.Button, gr.HTML, dict]:
         view={},
         cut={},
     )
-    with gr.Row():
+    with gr.Row(elem_classes="gk-ask"):
         text = gr.Textbox(
             label="Add ranges", placeholder="remove 3.2 to 4.1 s; keep 1:10 to 1:12", scale=4, min_width=200,
             elem_id="jumpcut-ranges",
@@ -88,7 +88,7 @@ def _proposal_controls() -> dict[str, gr.components.Component]:
     with gr.Row():
         fillers = gr.Checkbox(True, label="Propose fillers (uh, um)", min_width=160, elem_id="jumpcut-fillers")
         words = gr.File(
-            label="Transcript (.json, .srt, .vtt), or a cut list made here",
+            label="Transcript, or a cut list made here",
             file_types=WORD_TYPES,
             height=72,
             min_width=220,
@@ -235,7 +235,9 @@ def _wire_jobs(session, editor, cuts, job, result, controls, shown, engine, word
             [status, session, engine["network"]],
         ),
     ):
-        event = button.click(check, checked, begun, queue=False, **QUIET).success(
+        started = button.click(check, checked, begun, queue=False, **QUIET)
+        started.success(None, None, None, js=started_js("jumpcut"), **QUIET)
+        event = started.success(
             work,
             taken,
             filled,

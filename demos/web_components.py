@@ -16,6 +16,16 @@ def web_text(name: str) -> str:
     return (_WEB / name).read_text(encoding="utf-8")
 
 
+def link_js(tab: str) -> str:
+    """What makes an address of the settings of a tab, as one word."""
+    return web_text("link.js").replace("NAME", tab)
+
+
+def started_js(tab: str) -> str:
+    """What the page does when a job of a tab has begun."""
+    return web_text("started.js").replace("LINK_OF", web_text("link.js")).replace("NAME", tab)
+
+
 def page_head() -> str:
     """What the page needs before its components load."""
     return f"<script>{web_text('node.js')}{web_text('easing.js')}</script>"

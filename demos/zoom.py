@@ -10,7 +10,7 @@ from . import zoom_handlers as handlers
 from . import zoom_prompts as prompts
 from .inbetween_view import waiting_line
 from .jobs import HEAVY, after, heavy_jobs
-from .web_components import web_text
+from .web_components import link_js, started_js, web_text
 from .zoom_api import build_api
 from .zoom_controls import engine_controls, video_controls
 from .zoom_state import EMPTY_LADDER, ENGINE_FIELDS, PHOTO_FACTORS, VIDEO_FIELDS
@@ -54,7 +54,10 @@ def build(page: gr.Blocks) -> None:
         trigger_mode="always_last",
         concurrency_limit=4,
         **QUIET,
+    ).then(handlers.linked, shown, result["link"], trigger_mode="always_last", concurrency_limit=4, **QUIET).then(
+        None, result["link"], result["link"], js=link_js(prompts.LINK), **QUIET
     )
+    page.load(prompts.from_link, None, [source["mode"], source["ladder"], *controls], **QUIET)
     _wire_jobs(source, job, result, made, shown)
     build_api()
 
@@ -156,9 +159,16 @@ def _result_view() -> dict[str, gr.components.Component]:
         label="The viewer as one HTML file, the levels as PNG, the project", file_count="multiple", interactive=False,
         visible=False, elem_id="zoom-files",
     )  # fmt: skip
-    with gr.Accordion("Recipe", open=False, elem_id="zoom-made"):
+    with gr.Accordion("Link and recipe", open=False, elem_id="zoom-made"):
+        link = gr.Textbox(
+            label="Link to these settings (the pictures stay with you)", buttons=["copy"], interactive=False,
+            elem_id="zoom-link",
+        )  # fmt: skip
         recipe = gr.JSON(label="Recipe of this result (it is also inside the MP4)", elem_id="zoom-recipe")
-    return {"status": status, "viewer": viewer, "video": video, "facts": facts, "files": files, "recipe": recipe}
+    return {
+        "status": status, "viewer": viewer, "video": video, "facts": facts, "files": files, "link": link,
+        "recipe": recipe,
+    }  # fmt: skip
 
 
 def _wire_sources(source: dict, controls: list[gr.components.Component]) -> None:
@@ -200,9 +210,9 @@ def _wire_jobs(source: dict, job: dict, result: dict, made: gr.State, shown: lis
         (job["run"], handlers.prepare, handlers.run),
         (job["film"], handlers.prepare_film, handlers.film),
     ):
-        event = button.click(check, page_state, [status, *buttons], queue=False, **QUIET).success(
-            work, page_state, filled, api_visibility="private", **heavy
-        )
+        started = button.click(check, page_state, [status, *buttons], queue=False, **QUIET)
+        started.success(None, result["link"], None, js=started_js(prompts.LINK), **QUIET)
+        event = started.success(work, page_state, filled, api_visibility="private", **heavy)
         after(event, handlers.finish, page_state, [status, *buttons], queue=False, **QUIET)
         running.append(event)
     suggest, cancel = source["suggest"], job["cancel"]

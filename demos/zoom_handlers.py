@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from genkey_core import runtime
+from genkey_core import recipe, runtime
 from genkey_core.checks import InputError
 
 from . import zoom_state as state
 from . import zoom_view as view
 from . import zoom_work as work
 from .inbetween_view import refused_line, waiting_line
-from .jobs import as_text, says_mistakes, sweep
+from .jobs import as_text, cancelled_words, says_mistakes, sweep
 
 WAITING = {
     "prompts": "Choose a template or add levels to see what the zoom will cost.",
@@ -62,6 +62,17 @@ def describe(request: gr.Request, made: work.MadeStack | None, *page_state):
         return refused_line(str(error)), gr.Button(interactive=False), again
     line = view.cost_line(project, cost, on_zero_gpu=runtime.on_zero_gpu())
     return line, gr.Button(interactive=idle), again
+
+
+def linked(*page_state):
+    """The link word for what the page shows: as it was while that is incomplete or wrong, empty where it is too long."""
+    mode, ladder, *_ = page_state
+    engine, video = page_state[4 : 4 + _N_ENGINE], page_state[4 + _N_ENGINE : 4 + _N_ENGINE + _N_VIDEO]
+    try:
+        word = recipe.to_link(state.project_sent(mode, ladder, engine, video, page_state[-1]).to_dict())
+    except InputError:
+        return gr.skip()
+    return word if len(word) <= recipe.MAX_LINK_CHARS else ""
 
 
 def mode_shown(mode: str):
@@ -139,9 +150,11 @@ def run(request: gr.Request, _made: work.MadeStack | None, *page_state):
             yield _filled(made, None)
         if not stopped() and made.complete:
             yield from _filming(made, project, stopped)
-    except Exception:
-        yield waiting_line(FAILED) if made is None else view.outcome(made), *stay
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED) if made is None else view.outcome(made), *stay
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 
@@ -157,9 +170,11 @@ def film(request: gr.Request, made: work.MadeStack | None, *page_state):
             return
         made = _stack_here(made)
         yield from _filming(made, _filmed(made, page_state), job.cancelled.is_set)
-    except Exception:
-        yield waiting_line(FAILED), *stay
-        raise
+    except Exception as error:
+        words = cancelled_words(job, error)
+        yield waiting_line(words or FAILED), *stay
+        if words is None:
+            raise
     finally:
         _jobs.end(request.session_hash, job)
 

@@ -24,6 +24,7 @@ from .jobs import as_text, says_mistakes
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples" / "zoom"
 MINI_EXAMPLE = "mini world"
 TEMPLATE_CHOICES = [(f"mini world: {name}", name) for name in MINI] + [(name, name) for name in TEMPLATES]
+LINK = "zoom"  # the name of the settings in the page's address
 _PICTURES = (".jpg", ".png")
 
 _jobs = work.SESSIONS
@@ -73,6 +74,20 @@ def take_project(path: str | None):
         return [None, gr.skip(), _news(found), *stay]
     gr.Info("The settings are restored; pictures that they speak of have to be dropped again.", duration=8)
     return [None, *restored(found)]
+
+
+@says_mistakes
+def from_link(request: gr.Request):
+    """On opening the page: outputs for [mode, ladder, *engine, *video, cut_p] by its address, where that holds a zoom."""
+    from genkey_core import recipe
+
+    word = request.query_params.get(LINK) if request else None
+    if not word:
+        return [gr.skip()] * (len(state.ENGINE_FIELDS) + len(state.VIDEO_FIELDS) + 3)
+    project = state.Project.from_dict(recipe.from_link(word))
+    drop = "" if project.mode == "prompts" else "; drop the pictures to go on"
+    gr.Info(f"The settings of this link are set{drop}.", duration=8)
+    return restored(project)
 
 
 def _text(path: Path) -> str:
