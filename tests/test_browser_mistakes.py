@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from browser import chromium
+from browser import Visit, chromium
 from PIL import Image
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
 TABS = ("Inbetween", "Jump cut", "Powers of ten", "Animal dance")
-PATIENCE_MS = 600_000  # for anything that has to happen; machines that test are busy
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +19,23 @@ def browser():
 @pytest.fixture
 def visit(browser, hub):
     """Opens the hub in a window of a size; closed afterwards."""
-    contexts = []
+    visits = []
 
-    def open_page(width=1440, height=900):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(hub.url)
-        page.locator("#inbetween-uploads input[type=file]").wait_for(state="attached")
-        return page
+    def opened(width=1440, height=900) -> Visit:
+        visits.append(Visit(browser, hub.url, width=width, height=height))
+        visits[-1].page.locator("#inbetween-uploads input[type=file]").wait_for(state="attached")
+        return visits[-1]
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    yield opened
+    for each in visits:
+        each.close()
 
 
-def enter(page, tab: str, box: str) -> None:
-    """Go to a tab and wait until its first box is there."""
-    page.get_by_role("tab", name=tab, exact=True).click()
-    page.locator(box).wait_for()
+def enter(tab: Visit, name: str, box: str) -> None:
+    """Go to a tab and wait until its first box is there and at rest."""
+    tab.page.get_by_role("tab", name=name, exact=True).click()
+    tab.page.locator(box).wait_for()
+    tab.quiet()
 
 
 def test_after_a_job_that_failed_the_next_can_be_started(visit, tmp_path):
@@ -46,15 +43,17 @@ def test_after_a_job_that_failed_the_next_can_be_started(visit, tmp_path):
     noise = [tmp_path / f"noise-{k}.png" for k in range(2)]
     for path in noise:
         Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8)).save(path)
-    page = visit()
-    enter(page, "Powers of ten", "#zoom-mode")
+    tab = visit()
+    page = tab.page
+    enter(tab, "Powers of ten", "#zoom-mode")
     page.locator("#zoom-mode").get_by_label("Own images", exact=True).check()
     page.set_input_files("#zoom-images input[type=file]", [str(path) for path in noise])
-    page.wait_for_function("!document.querySelector('#zoom-run').disabled")
+    tab.enabled("#zoom-run")
+    tab.quiet()
     page.click("#zoom-run")
     page.locator("#zoom-status", has_text="Nothing was made; the message says why.").wait_for()
-    page.wait_for_function("!document.querySelector('#zoom-run').disabled")
-    page.wait_for_function("document.querySelector('#zoom-cancel').disabled")
+    tab.enabled("#zoom-run")
+    tab.disabled("#zoom-cancel")
 
 
 def test_every_job_of_every_tab_gives_its_buttons_back_when_it_fails():
@@ -75,12 +74,13 @@ def test_a_video_that_was_not_made_here_does_not_close_the_box_to_images(visit, 
     with media.VideoWriter(other, fps=8, size=(32, 32)) as writer:
         for _ in range(4):
             writer.write(np.zeros((32, 32, 3), np.uint8))
-    page = visit()
-    page.set_input_files("#inbetween-uploads input[type=file]", [str(other)])
-    page.locator("[data-testid='toast-body']", has_text="carries no recipe").wait_for()
-    page.set_input_files("#inbetween-uploads input[type=file]", [str(path) for path in pictures[:2]])
-    page.wait_for_function("document.querySelectorAll('.gk-key').length === 2")
-    page.wait_for_function("!document.querySelector('#inbetween-run').disabled")
+    tab = visit()
+    tab.page.set_input_files("#inbetween-uploads input[type=file]", [str(other)])
+    tab.says("carries no recipe")
+    tab.quiet()
+    tab.page.set_input_files("#inbetween-uploads input[type=file]", [str(path) for path in pictures[:2]])
+    tab.until("document.querySelectorAll('.gk-key').length === 2")
+    tab.enabled("#inbetween-run")
 
 
 def cut_off(page) -> list[str]:
@@ -96,26 +96,30 @@ def cut_off(page) -> list[str]:
 
 @pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
 def test_every_tab_is_in_sight_and_no_drop_box_is_cut_off(visit, size):
-    page = visit(*size)
-    page.wait_for_function("n => document.querySelectorAll('[role=tab]').length === n", arg=len(TABS))
-    for tab, box in zip(
+    tab = visit(*size)
+    page = tab.page
+    tab.until("n => document.querySelectorAll('[role=tab]').length === n", len(TABS))
+    for name, box in zip(
         TABS, ("#inbetween-uploads", "#jumpcut-upload", "#zoom-project", "#dance-song-file"), strict=True
     ):
-        enter(page, tab, box)
+        enter(tab, name, box)
         assert cut_off(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_a_job_that_is_cancelled_before_it_shows_anything_is_no_error(visit):
-    page = visit()
-    enter(page, "Animal dance", "#dance-example")
+    tab = visit()
+    page = tab.page
+    enter(tab, "Animal dance", "#dance-example")
     page.click("#dance-example")
-    page.wait_for_function("!document.querySelector('#dance-run').disabled")
+    tab.enabled("#dance-run")
+    tab.quiet()
     page.evaluate("""() => new MutationObserver(() => {
         const cancel = document.querySelector("#dance-cancel");
         if (document.querySelector("#dance-status .gk-bar") && !cancel.disabled) cancel.click();
     }).observe(document.body, { childList: true, subtree: true })""")
     page.click("#dance-run")
     page.locator("#dance-status", has_text="ancelled").wait_for()
-    page.wait_for_function("!document.querySelector('#dance-run').disabled")
-    assert page.locator("[data-testid='toast-body']", has_text="ancelled").count() == 0
+    tab.enabled("#dance-run")
+    tab.settle()
+    assert not [said for said in page.evaluate("window.gkHeard") if "ancelled" in said]
