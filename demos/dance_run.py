@@ -15,7 +15,7 @@ from . import dance_work as work
 from .dance_handlers import describe
 from .dance_work import DROPPED, FAILED
 from .inbetween_view import waiting_line
-from .jobs import cancelled_words, says_mistakes, sweep
+from .jobs import BEGUN, cancelled_words, says_mistakes, sweep
 
 _jobs = work.SESSIONS
 
@@ -37,6 +37,7 @@ def find(request: gr.Request, session: dict | None, figures: dict | None, *contr
         if job.cancelled.is_set():
             yield waiting_line(DROPPED), gr.skip(), gr.skip()
             return
+        yield waiting_line(BEGUN), gr.skip(), gr.skip()
         planned, shown_s = state.plan_of(session, controls), 0.0
         clips = state.held(session)["folder"]
         with closing(choose(planned, clips=clips, cancelled=job.cancelled.is_set)) as search:
@@ -73,6 +74,7 @@ def run(request: gr.Request, session: dict | None, figures: dict | None, *contro
         if job.cancelled.is_set():
             yield waiting_line(DROPPED), *stay
             return
+        yield waiting_line(BEGUN), *stay
         planned = state.plan_of(session, controls)
         for item in work.made(planned, session=state.held(session), cancelled=job.cancelled.is_set):
             if isinstance(item, work.Made):

@@ -27,6 +27,7 @@ log = logging.getLogger("genkey")
 
 HEAVY = "heavy"  # the queue's name for jobs that load the machine; one at a time by default
 RESULT_AGE_S = int(os.environ.get("GENKEY_RESULT_AGE_S", 6 * 3600))  # uploads and results are deleted after this
+BEGUN = "Its turn has come: reading what it needs…"
 SWEEP_EVERY_S = min(600, max(1, RESULT_AGE_S // 4))
 
 _OURS = re.compile(r"result-[0-9a-f]{40}|[0-9a-f]{64}|tmp[a-z0-9_]{8}")  # results, uploads, Gradio's passing files

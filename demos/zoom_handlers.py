@@ -14,7 +14,7 @@ from . import zoom_state as state
 from . import zoom_view as view
 from . import zoom_work as work
 from .inbetween_view import refused_line, waiting_line
-from .jobs import as_text, cancelled_words, says_mistakes, sweep
+from .jobs import BEGUN, as_text, cancelled_words, says_mistakes, sweep
 
 WAITING = {
     "prompts": "Choose a template or add levels to see what the zoom will cost.",
@@ -141,6 +141,7 @@ def run(request: gr.Request, _made: work.MadeStack | None, *page_state):
         if stopped():
             yield waiting_line(DROPPED), *stay
             return
+        yield waiting_line(BEGUN), *stay
         project, pictures = shown(page_state)
         for item in work.made_stack(project, pictures, cancelled=stopped):
             if not isinstance(item, work.MadeStack):

@@ -97,7 +97,8 @@ def outcome(made: MadeStack, film: object = None) -> str:
     if film is None:
         return waiting_line("The levels are finished; there is no video of them yet.")
     state = "Finished" if film.complete else "Cancelled; this is the part of the video that was done"
-    return waiting_line(f"{state}: {film.frames} frames in {duration_text(film.elapsed_s)}.")
+    took = f"{duration_text(film.elapsed_s)}, the levels before in {duration_text(made.elapsed_s)}"
+    return waiting_line(f"{state}: {film.frames} frames in {took}.")
 
 
 def facts(made: MadeStack, film: object = None) -> str:

@@ -78,7 +78,7 @@ function render() {
     box.append(node("p", { class: "gk-hint" }, "No cuts yet: they appear here as soon as a row is set to be removed."));
     return;
   }
-  const head = node("tr", {}, ...["Cut", "At", "Removed", "Score", "Why", "Hidden by", "Result"].map((t) => node("th", { scope: "col" }, t)));
+  const head = node("tr", {}, ...["Cut", "At (result)", "Removed", "Score", "Why", "Hidden by", "Result"].map((t) => node("th", { scope: "col" }, t)));
   box.append(node("div", { class: "gk-rows" }, node("table", {}, node("thead", {}, head), node("tbody", {}, ...cuts.map(line)))));
   box.querySelector(".gk-rows").scrollTop = top;
   if (at) [...box.querySelectorAll("[data-at]")].find((el) => el.dataset.at === at)?.focus({ preventScroll: true });
