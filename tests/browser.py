@@ -146,8 +146,9 @@ class Visit:
 
     def quiet(self) -> None:
         """Wait until the server has answered all that the page asked of it, and the page asks nothing more."""
-        calls = None
+        calls, deadline = None, time.monotonic() + PATIENCE_S
         while calls != (calls := self.page.evaluate("window.gkCalls")):
+            assert time.monotonic() < deadline, f"the page goes on asking: {calls} calls so far"
             self.until("window.gkOpen.size === 0")
             self.settle()
 
