@@ -12,8 +12,8 @@ from .dance_engines import WORDS, mirror_words
 from .dance_state import MOTIONS, VIDEOS
 from .web_components import web_text
 
-SIDES = [("640", 640), ("1024 (as the thesis)", 1024), ("1280", 1280)]
-RATES = [("25 (as the thesis)", 25), ("24", 24), ("30", 30), ("50", 50)]
+SIDES = [("640", 640), ("1024 (thesis)", 1024), ("1280", 1280)]
+RATES = [("25 (thesis)", 25), ("24", 24), ("30", 30), ("50", 50)]
 _BARE = Settings()
 
 

@@ -38,7 +38,7 @@ def engine_controls() -> dict[str, gr.components.Component]:
             densepose = gr.Checkbox(
                 False, label="Find it by DensePose (fetches 265 MB)", min_width=180, elem_id="jumpcut-densepose"
             )
-        with gr.Row():
+        with gr.Row(elem_classes="gk-ask"):
             minutes = gr.Number(
                 10, label="Fit for so many minutes", minimum=0.1, min_width=120, elem_id="jumpcut-fit-minutes"
             )

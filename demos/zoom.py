@@ -100,7 +100,7 @@ def _sources() -> dict[str, gr.components.Component]:
                 elem_id="zoom-template",
             )
         with gr.Accordion("Suggest levels for a subject", open=False, elem_id="zoom-suggest-box"):
-            with gr.Row():
+            with gr.Row(elem_classes="gk-ask"):
                 subject = gr.Textbox(label="Subject", placeholder="a walnut tree", scale=3, elem_id="zoom-subject")
                 count = gr.Number(6, label="Levels", precision=0, min_width=80, elem_id="zoom-count")
                 suggest = gr.Button("Suggest", size="sm", min_width=80, elem_id="zoom-suggest")
