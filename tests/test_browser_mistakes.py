@@ -23,7 +23,9 @@ def visit(browser, hub):
 
     def opened(width=1440, height=900) -> Visit:
         visits.append(Visit(browser, hub.url, width=width, height=height))
-        visits[-1].page.locator("#inbetween-uploads input[type=file]").wait_for(state="attached")
+        visits[-1].page.locator("#keyframe-strip", has_text="No keyframes yet").wait_for()
+        visits[-1].until("window.gkCalls > 0")  # what the page asks when it opens: before that no upload is heard
+        visits[-1].quiet()
         return visits[-1]
 
     yield opened
@@ -78,6 +80,7 @@ def test_a_video_that_was_not_made_here_does_not_close_the_box_to_images(visit, 
     tab.page.set_input_files("#inbetween-uploads input[type=file]", [str(other)])
     tab.says("carries no recipe")
     tab.quiet()
+    tab.page.locator("#inbetween-uploads .file-preview").wait_for(state="detached")
     tab.page.set_input_files("#inbetween-uploads input[type=file]", [str(path) for path in pictures[:2]])
     tab.until("document.querySelectorAll('.gk-key').length === 2")
     tab.enabled("#inbetween-run")
