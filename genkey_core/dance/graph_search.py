@@ -1,11 +1,10 @@
 """Proven optima of the keyframe graph by branch and bound (thesis Eq. 7.6).
 
 Costs of pairs of bases are first moved onto single bases as far as that raises the sum of the least costs: sequential
-tree-reweighted message passing (Kolmogorov 2006), which approaches the linear relaxation's bound. From then on the least
-cost of each base, given the bases already decided, adds up to a bound on all that is left. Bases are decided one after the
-other, thousands of partial dances at a time; those whose bound reaches the best dance found are dropped, and when none is
-left that dance is optimal. Costs are whole numbers, so moving and bounding are exact. The first dance comes from a beam of
-partial dances, improved two bases at a time.
+tree-reweighted message passing (Kolmogorov 2006), which approaches the linear relaxation's bound. The first dance comes from
+a beam of partial dances, improved two bases at a time. Then bases are decided one after the other, the part with the least
+bound first, and what is left of each part is bounded anew (`graph_bound`); parts whose bound reaches the best dance found are
+dropped, and when none is left that dance is optimal.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .graph_bound import Branch, Frontier, Part, decide, guess, tightened
 from .graph_model import Problem, halved_copies, orbits
 from .graph_wishes import Pair, mirrored
 
@@ -26,6 +26,8 @@ _SWEEPS, _LEAST_GAIN = 30, 1e-4  # of moving costs, each way; it stops where a s
 _BEAM = 64  # partial dances kept per base in the first dive, which gives the dance to beat
 _PARENTS, _CHILDREN = 256, 1024  # partial dances looked at together
 _POLISHED = 4  # dances that are improved two bases at a time
+_AT_FIRST = {"sweeps": 6}  # of moving costs once more with a dance to beat
+_CLOSE = 1.03  # a dance that costs so many times the best one is worth improving
 _SMALL, _SMALL_BASES = 1 << 24, 64  # where no dance costs as much 32 bits do, for what is forbidden adds up to 1 << 30
 
 
@@ -116,23 +118,40 @@ class Search:
         deadline = self.clock() + time_limit_s
         same, most_same = self._likeness(excluded), len(self.order) - apart
         best, best_cost = (None, self.hopeless) if known is None else (tuple(known), self.cost(known))
-        waiting: list[list[Partial]] = [[] for _ in self.order]
-        waiting[0].append(self._root())
-        bound = 0
+        frontier, bound, part = Frontier(), self.base_cost, self._whole()
         while True:
-            lowest = [min((int(p.bound.min()) for p in row if len(p.bound)), default=self.hopeless) for row in waiting]
-            bound = max(bound, min(best_cost, *lowest))
+            if part is not None and not part.nodes:
+                best, best_cost = tuple(part.decided[x] for x in range(len(self.order))), part.base_cost
+            elif part is not None and (more := tightened(part, best_cost, **({} if part.decided else _AT_FIRST))):
+                part, foreseen = more
+                dance = guess(part, self._beside)
+                if self.cost(dance) < _CLOSE * best_cost and self._alike(dict(enumerate(dance)), same) <= most_same:
+                    dance = self._polished(dance, same, most_same)
+                    if self.cost(dance) < best_cost:
+                        best, best_cost = dance, self.cost(dance)
+                frontier.add(Branch.of(part, foreseen))
+            least = best_cost if frontier.least is None else frontier.least
+            bound = max(bound, min(best_cost, least))
             if bound >= best_cost or self.clock() > deadline:
                 return Found(best, best_cost, bound)
-            depth = max(d for d, b in enumerate(lowest) if b == min(lowest))
-            children = self._children(self._taken(waiting[depth], best_cost), best_cost, same, most_same)
-            if depth + 1 < len(self.order):
-                if len(children.cost):
-                    waiting[depth + 1].append(children)
-            elif len(children.cost):
-                found, cost = self._complete(children)
-                if cost < best_cost:
-                    best, best_cost = found, cost
+            part, x, place = frontier.take(best_cost)
+            part = decide(part, x, place, self._beside, best_cost)
+            if part is not None and self._alike(part.decided, same) > most_same:
+                part = None
+
+    def _whole(self) -> Part:
+        """All dances."""
+        left = {x: np.arange(len(self.single[x])) for x in self.order}
+        left[self.order[0]] = np.flatnonzero(self.first)
+        tied = {(min(key), max(key)) for key in self.task.tables}
+        pairwise = {key: self._beside(*key) for pair in tied for key in (pair, pair[::-1])}
+        everything = {x: np.arange(len(self.single[x])) for x in self.order}
+        return Part({}, self.base_cost, everything, dict(enumerate(self.single)), pairwise).narrowed(left)
+
+    @staticmethod
+    def _alike(decided: dict[int, int], same: list[list[np.ndarray]]) -> int:
+        """In how many decided bases a dance is like one of those excluded, at most."""
+        return max((sum(int(likeness[x][i]) for x, i in decided.items()) for likeness in same), default=0)
 
     def _root(self) -> Partial:
         return Partial(np.zeros((1, 0), int), np.array([self.base_cost]), np.array([self.base_cost]))
@@ -157,14 +176,6 @@ class Search:
         nodes = np.empty(len(self.order), int)
         nodes[self.order] = dances.nodes[i]
         return tuple(nodes.tolist()), int(dances.cost[i])
-
-    def _taken(self, row: list[Partial], ceiling: int) -> Partial:
-        """The most promising partial dances of a depth, taken out of `row`; those past hope are dropped."""
-        merged = Partial(*(np.concatenate([getattr(p, name) for p in row]) for name in ("nodes", "cost", "bound")))
-        merged = merged.kept(merged.bound < ceiling)
-        order = np.argsort(merged.bound, kind="stable")
-        row[:] = [merged.kept(order[_PARENTS:])] if len(order) > _PARENTS else []
-        return merged.kept(order[:_PARENTS])
 
     def _children(self, parents: Partial, ceiling: int, same: list[list[np.ndarray]], most_same: int) -> Partial:
         """Every partial dance with one base more whose bound lies below `ceiling`."""
