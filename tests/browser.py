@@ -92,6 +92,12 @@ def chromium() -> Iterator:
             browser.close()
 
 
+_HOLDS = """(arg) => {
+    try { const said = (%s); return typeof said === "function" ? said(arg) : said; }
+    catch (error) { if (error instanceof TypeError) return false; throw error; }
+}"""
+
+
 class Visit:
     """One visitor's page; remembers what it said, what it complained of and where it asked for anything."""
 
@@ -118,8 +124,8 @@ class Visit:
         assert hosts <= {"127.0.0.1"}
 
     def until(self, condition: str, arg: object = None) -> None:
-        """Wait until a JavaScript condition holds."""
-        self.page.wait_for_function(condition, arg=arg)
+        """Wait until a JavaScript condition holds; while a part that it asks about is not in the page, it does not."""
+        self.page.wait_for_function(_HOLDS % condition, arg=arg)
 
     def becomes(self, read: Callable[[], object], wanted: object) -> None:
         """Wait until `read()` gives what is wanted; it must, and the last that it gave is shown where it does not."""
