@@ -171,10 +171,11 @@ def reasons(t: Table, alike: Table | None) -> list[str]:
     first, last = (100 * t.part(BEST, slice(*ends)).mean() for ends in ((0, 1), (-1, None)))
     lines.append(
         f"- Where joint loses faithfulness: its widest level is of the right kind in {first:.0f} % of stacks, its closest in "
-        f"{last:.0f} %. A closer level shares its coarse bands with all wider views, and these were asked for something else: "
-        f"even the world's own scenes for the same words agree at {t.of('true', 'shown_db').mean():.1f} dB only, where one "
-        "level should be the middle of the other. This is the failure of section 6.4, prompts whose pictures do not fit into one "
-        f"another. The judge itself loses {kinds['true'] - kinds['true_nested']:.0f} points by a next level in the middle."
+        f"{last:.0f} %. A closer level shares its coarse bands with all wider views, and these were asked for something else; "
+        "section 6.4 names prompts whose pictures do not fit into one another. Scenes drawn by themselves do not: they agree at "
+        f"{t.of('true', 'shown_db').mean():.1f} dB. Laid into one another, as the model has learned from them, they agree at "
+        f"{t.of('true_nested', 'shown_db').mean():.1f} dB, and the judge takes {kinds['true_nested']:.0f} % of them for what "
+        f"they are. Joint has {kinds[BEST]:.0f} %: the rest is what the model does not draw of such pictures, or the method's."
     )
     if t.less("iterative", BEST, "kind")[1] > 0 and t.less("iterative", BEST, "seam")[1] > 0:
         lines[-1] += (
