@@ -186,7 +186,7 @@ def reasons(t: Table, alike: Table | None) -> list[str]:
         kind, sharp = (_said(alike.less(BEST, FREE, key), 100, "{:+.1f}", " points") for key in ("kind", "sharpness"))
         joint, free = (100 * alike.of(m, "kind").mean() for m in (BEST, FREE))
         lines.append(
-            f"- Put to the test: in {alike.n_stacks} stacks whose levels all ask for one kind that looks alike at every scale "
+            f"- In {alike.n_stacks} stacks whose levels all ask for one kind that looks alike at every scale "
             f"({', '.join(sorted(ALIKE))}), joint less independent is {kind} of faithfulness (right kinds: joint {joint:.0f} %, "
             f"independent {free:.0f} %) and {sharp} of sharpness. {_rest(t, alike)}"
         )
@@ -199,7 +199,10 @@ def _rest(t: Table, alike: Table) -> str:
     if low > -LITTLE_FAITH:
         return "Where prompts fit, joint keeps what they ask for."
     if left <= lost:
-        return "Contradiction is not what explains the loss."
+        return (
+            "More is lost than where neighbouring kinds are asked for: the model has learned from these in one another, and from "
+            "no kind in itself."
+        )
     unknown = "a loss is left that it does not explain" if high < 0 else "whether any loss is left is not settled"
     return f"Contradiction explains about {1 - left / lost:.0%} of the loss; {unknown}."
 
