@@ -198,7 +198,7 @@ def test_reasons_are_given_where_the_figures_give_them():
     assert any("section 6.4" in line for line in said(**unfaithful))
     alike = zoom_ablation_report.Table(planted())
     tested = said(alike=alike, **unfaithful)[-1]
-    assert "in 12 stacks" in tested
+    assert "In 12 stacks" in tested
     assert "right kinds: joint 80 %" in tested
 
 
