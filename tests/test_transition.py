@@ -1,5 +1,6 @@
 """Transitions follow the thesis's weights and order with any engine, and a whole video is hidden in one pass."""
 
+import weakref
 from itertools import pairwise
 
 import cv2
@@ -228,3 +229,23 @@ def test_wrong_numbers_are_refused_before_a_frame_is_read(cuts, treatments, word
 def test_a_video_that_ends_before_its_cut_is_told():
     with pytest.raises(InputError, match="ends at frame 9"):
         run(10, [(20, 30)], blend())
+
+
+@pytest.mark.parametrize("mode", ["hard cut", "blended"])
+def test_many_cuts_hold_no_more_frames_than_a_few(mode):
+    """A finished cut lets go of the frames around it; an hour of a talk has a thousand cuts."""
+    n_cuts, alive = 60, []
+
+    def source():
+        for i in range(20 * n_cuts):
+            frame = level(i % 200)
+            alive.append(weakref.ref(frame))
+            yield frame
+
+    cuts = [(20 * k + 9, 20 * k + 13) for k in range(n_cuts)]
+    held = []
+    for item in hide(source(), cuts, Treatment(mode, engine="mixer"), engines={"mixer": Mixer()}):
+        if isinstance(item, Hidden):
+            held.append(sum(ref() is not None for ref in alive))
+    assert len(held) == n_cuts
+    assert max(held[10:]) <= max(held[:10]) + 2

@@ -120,7 +120,7 @@ def hide(
     """
     engines = dict(engines or {})
     planned = plan(cuts, treatments, first=first, stop=stop, engines=engines)
-    return _hidden(frames, planned, first, stop, engines, options)
+    return _hidden(frames, deque(planned), first, stop, engines, options)
 
 
 def plan(
@@ -156,13 +156,14 @@ def plan(
 
 def _hidden(
     frames: Iterable[np.ndarray],
-    cuts: list[_Cut],
+    waiting: deque[_Cut],
     first: int,
     stop: int | None,
     engines: Engines,
     options: WarpOptions | None,
 ) -> Iterator[Shown | Working | Hidden]:
-    show, bank, waiting = _Zoom(), Bank(), deque(cuts)
+    # Nothing but `waiting` may name the cuts: each holds the frames around it, and an hour has a thousand.
+    show, bank, n_cuts = _Zoom(), Bank(), len(waiting)
     held: deque[tuple[int, np.ndarray]] = deque()  # kept frames that a coming cut may still replace
     index = -1
     for index, frame in enumerate(frames):
@@ -190,11 +191,11 @@ def _hidden(
         if index >= cut.first:
             cut.after.append((index, frame))
             if len(cut.after) >= min(cut.room[1], cut.treatment.neighbourhood + 1):
-                yield from _finish(waiting.popleft(), len(cuts), show, bank, engines, options)
+                yield from _finish(waiting.popleft(), n_cuts, show, bank, engines, options)
                 if waiting and waiting[0].last == index:
                     waiting[0].begin(deque([(index, frame)]), n_shown=1)
     if waiting and waiting[0].after:  # the video ends within the neighbourhood of its last cut
-        yield from _finish(waiting.popleft(), len(cuts), show, bank, engines, options)
+        yield from _finish(waiting.popleft(), n_cuts, show, bank, engines, options)
     if waiting:
         raise InputError(
             f"the video ends at frame {index}, before its cut at frame {waiting[0].last}; remove that cut."
