@@ -57,7 +57,9 @@ def build(page: gr.Blocks) -> None:
     ).then(handlers.linked, shown, result["link"], trigger_mode="always_last", concurrency_limit=4, **QUIET).then(
         None, result["link"], result["link"], js=link_js(prompts.LINK), **QUIET
     )
-    page.load(prompts.from_link, None, [source["mode"], source["ladder"], *controls], **QUIET)
+    # Levels of a link may be in the ladder before the page listens for its changes; so their cost is asked for.
+    linked = page.load(prompts.from_link, None, [source["mode"], source["ladder"], *controls], **QUIET)
+    linked.then(handlers.describe, [made, *shown], told, trigger_mode="always_last", concurrency_limit=4, **QUIET)
     _wire_jobs(source, job, result, made, shown)
     build_api()
 

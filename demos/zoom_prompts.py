@@ -87,7 +87,13 @@ def from_link(request: gr.Request):
     project = state.Project.from_dict(recipe.from_link(word))
     drop = "" if project.mode == "prompts" else "; drop the pictures to go on"
     gr.Info(f"The settings of this link are set{drop}.", duration=8)
-    return restored(project)
+    mode, ladder, *others = restored(project)
+    if (
+        project.ladder is not None
+    ):  # told as the ladder's value too: it may not be drawn yet, and then says nothing of it
+        news = state.ladder_news(project.ladder, secrets.token_hex(4))
+        ladder = gr.HTML(value={"p": news["p"], "levels": news["levels"]}, incoming=news)
+    return [mode, ladder, *others]
 
 
 def _text(path: Path) -> str:
