@@ -53,6 +53,17 @@ def boolean(value: object, name: str) -> bool:
     return value
 
 
+def named(values: object, known: Iterable[str], name: str) -> dict:
+    """`values` where it is an object (a dict) that names nothing but what is `known`; raises InputError."""
+    if not isinstance(values, dict):
+        raise InputError(f"{name}: an object of names and values is needed, got {shown(values)}.")
+    known = set(known)
+    unknown = sorted(str(key) for key in values if key not in known)
+    if unknown:
+        raise InputError(f"{name}: {shown(', '.join(unknown))} is not known; known are {', '.join(sorted(known))}.")
+    return values
+
+
 def length(values: Sequence, name: str, *, low: int = 0, high: float = math.inf) -> int:
     """The length of `values` where it lies in [low, high]."""
     n = len(values)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import asdict, dataclass, fields, replace
 
-from ..checks import InputError, choice, integer, length, number, shown
+from ..checks import InputError, choice, integer, length, named, number, shown
 from ..timing import MAX_DURATION_S, PLAYBACKS, Gap, Timeline, timeline
 from .sampling import PRESETS, VARIANTS
 
@@ -41,14 +41,7 @@ class Settings:
     @classmethod
     def from_dict(cls, values: object) -> Settings:
         """Settings from JSON-like values, every one checked; unknown names are refused. Raises InputError."""
-        if not isinstance(values, dict):
-            raise InputError(f"settings: an object of names and values is needed, got {shown(values)}.")
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(str(name) for name in values if name not in known)
-        if unknown:
-            raise InputError(
-                f"settings: {shown(', '.join(unknown))} is not known; known are {', '.join(sorted(known))}."
-            )
+        values = named(values, (f.name for f in fields(cls)), "settings")
         settings = replace(cls(), **{k: v for k, v in values.items() if k != "gaps"})
         if "gaps" in values:
             settings = replace(settings, gaps=_gaps(values["gaps"]))

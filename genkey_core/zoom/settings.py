@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-from ..checks import InputError, choice, integer, number, shown
+from ..checks import InputError, choice, integer, named, number, shown
 from .prompts import clean_prompt
 from .sampling import PRESETS, VARIANTS, SamplingOptions
 
@@ -30,15 +30,7 @@ class Settings:
     @classmethod
     def from_dict(cls, values: object) -> Settings:
         """Settings from JSON-like values, every one checked; unknown names are refused. Raises InputError."""
-        if not isinstance(values, dict):
-            raise InputError(f"settings: an object of names and values is needed, got {shown(values)}.")
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(str(name) for name in values if name not in known)
-        if unknown:
-            raise InputError(
-                f"settings: {shown(', '.join(unknown))} is not known; known are {', '.join(sorted(known))}."
-            )
-        return cls(**values).checked()
+        return cls(**named(values, (f.name for f in fields(cls)), "settings")).checked()
 
     def checked(self) -> Settings:
         """The same settings with every field of the right type and range; raises InputError."""
