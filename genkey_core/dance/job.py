@@ -9,7 +9,6 @@ one of them is chosen. What is planned stands in `planning.py`.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 import time
@@ -22,6 +21,7 @@ import numpy as np
 
 from .. import media, recipe
 from ..checks import InputError, shown
+from ..partial import until_it_fails
 from .beats import Beats
 from .graph import Dance, best_dances, keyframe_name
 from .planning import Plan, plan
@@ -30,8 +30,6 @@ from .settings import Settings
 from .stage import Stage, staged
 from .stage_models import StageModels
 from .timeline_picture import timeline_picture
-
-log = logging.getLogger("genkey")
 
 METHOD = "dance"
 
@@ -171,7 +169,7 @@ def made(
             media.VideoWriter(out, fps=job.settings.fps, size=job.size, audio=job.song, audio_start_s=job.start_s)
         )
         frames = stack.enter_context(closing(pictures(timeline, shelf)))
-        for item in _until_it_fails(frames, tally):
+        for item in until_it_fails(frames, tally, lambda: tally.done > 0):
             if isinstance(item, Shown):
                 writer.write(item.image)
             yield tally.hear(item)
@@ -240,20 +238,6 @@ def _proof(dance: Dance) -> tuple[str, ...]:
     if dance.proven:
         return ()
     return (f"In the time given no better dance was found; one could cost at most {100 * dance.gap:.0f} % less.",)
-
-
-def _until_it_fails(frames: Iterator, tally: _Tally) -> Iterator:
-    """The frames up to where it cannot go on; what stopped it is raised only where nothing was made yet."""
-    try:
-        yield from frames
-    except Exception as error:  # also an engine's fault: what is made is not thrown away
-        if not tally.done:
-            raise
-        if isinstance(error, InputError):
-            tally.problem = str(error)
-        else:
-            log.exception("rendering the dance broke down")
-            tally.problem = f"The engine broke down ({type(error).__name__}: {shown(str(error), 200)})."
 
 
 class _Tally:

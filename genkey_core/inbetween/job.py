@@ -6,7 +6,6 @@ closing it cancels; `make_video` runs it to the end.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +18,12 @@ import cv2
 import numpy as np
 
 from .. import media, recipe
-from ..checks import InputError, shown
+from ..checks import InputError
+from ..partial import until_it_fails
 from ..timing import Timeline
 from .drift import DriftMeter
 from .engines import Engine, Progress, choose_engine
 from .settings import MAX_KEYFRAMES, MIN_KEYFRAMES, Settings
-
-log = logging.getLogger("genkey")
 
 METHOD = "inbetween"
 GALLERY_FRAMES = 24  # so many of a video's frames are kept for looking at
@@ -152,7 +150,7 @@ def make(
         archive = stack.enter_context(media.FrameZip(frames_zip)) if frames_zip else None
         frames = stream(keyframe, job.timeline, job.engine)
         stack.callback(frames.close)
-        for item in _until_it_fails(frames, tally):
+        for item in until_it_fails(frames, tally, lambda: tally.drift.mean is not None):
             if isinstance(item, Progress):
                 tally.hear(item)
                 yield item
@@ -180,20 +178,6 @@ def make(
         problem=tally.problem,
         notes=tuple(tally.notes),
     )
-
-
-def _until_it_fails(frames: Iterator, tally: _Tally) -> Iterator:
-    """The stream up to where the engine cannot go on; what stopped it is raised only where no in-between was made yet."""
-    try:
-        yield from frames
-    except Exception as error:  # also a GPU lease that was aborted, or a fault of ours: what is made is not thrown away
-        if tally.drift.mean is None:
-            raise
-        if isinstance(error, InputError):
-            tally.problem = str(error)
-        else:
-            log.exception("the engine broke down")
-            tally.problem = f"The engine broke down ({type(error).__name__}: {shown(str(error), 200)})."
 
 
 def make_video(

@@ -7,7 +7,6 @@ closing it cancels. What is planned stands in `planning.py`.
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,13 +19,12 @@ import numpy as np
 
 from .. import media, recipe
 from ..checks import InputError, shown
+from ..partial import until_it_fails
 from .engines import Engines
 from .hide import Hidden, Shown, Working, hide
 from .planning import Cut, Plan
 from .tracks import MAX_FOLLOWED, Tracker
 from .triage import Triage, triage
-
-log = logging.getLogger("genkey")
 
 METHOD = "jumpcut"
 _BESIDE_PX = 960  # width at which the middles of cuts are kept
@@ -162,7 +160,7 @@ def make(
             engines=engines,
         )
         stack.callback(hidden.close)
-        for item in _until_it_fails(hidden, tally):
+        for item in until_it_fails(hidden, tally, lambda: tally.done > 0):
             if isinstance(item, Shown):
                 writer.write(item.image)
             yield tally.hear(item)
@@ -182,20 +180,6 @@ def make(
         elapsed_s=tally.elapsed_s,
         problem=tally.problem,
     )
-
-
-def _until_it_fails(hidden: Iterator, tally: _Tally) -> Iterator:
-    """The result's frames up to where it cannot go on; what stopped it is raised only where nothing was made yet."""
-    try:
-        yield from hidden
-    except Exception as error:  # also an engine's fault: what is made is not thrown away
-        if not tally.done:
-            raise
-        if isinstance(error, InputError):
-            tally.problem = str(error)
-        else:
-            log.exception("hiding the cuts broke down")
-            tally.problem = f"The engine broke down ({type(error).__name__}: {shown(str(error), 200)})."
 
 
 def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # uint8 [H W 3] of `size` (W, H)

@@ -6,7 +6,6 @@ behind, while `cancelled` ends it with the levels as they were last foreseen.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,12 +17,11 @@ import cv2
 import numpy as np
 
 from .. import media, recipe
-from ..checks import InputError, shown
+from ..checks import InputError
+from ..partial import problem_of
 from .engines import Engine, Needs, Progress, choose_engine
 from .prompts import Ladder
 from .settings import Settings
-
-log = logging.getLogger("genkey")
 
 METHOD = "zoom"
 MIN_PHOTO = 64  # pixels on the short side: what the smallest model works at
@@ -118,7 +116,7 @@ def make(
     ) as error:  # also a GPU lease that was aborted, or a fault of ours: what is foreseen is not thrown away
         if previews is None:
             raise
-        problem = _said(error)
+        problem = problem_of(error)
     complete = levels is not None
     if levels is None:
         if previews is None:
@@ -167,13 +165,6 @@ def _square(image: np.ndarray) -> np.ndarray:
 
 def _step(item: Progress, previews: np.ndarray | None, started: float) -> Step:
     return Step(item.done, item.total, previews, item.note, time.perf_counter() - started)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, InputError):
-        return str(error)
-    log.error("the engine broke down", exc_info=error)
-    return f"The engine broke down ({type(error).__name__}: {shown(str(error), 200)})."
 
 
 def _enlarged(previews: np.ndarray, size: int = 256) -> np.ndarray:
